@@ -1,0 +1,234 @@
+package shards
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// A data directory:
+//
+//	LOCK         held by the process that has it open
+//	key          32 random bytes, mode 0600: see secret
+//	format       {"format":1,"shards":2,"made":true}
+//	accounts/    a Pebble
+//	shard-000/   a Pebble; one for each shard
+//
+// It is made in this order: key, format with "made" false, the Pebbles, format
+// with "made" true. Before that nothing was served from it, and making it may
+// begin again; after it, a Pebble that is missing is a fault, not a fresh start.
+const (
+	lockFile   = "LOCK"
+	keyFile    = "key"
+	formatFile = "format"
+	newSuffix  = ".new" // of a file being written, until it is whole
+
+	formatVersion = 1
+)
+
+// directory is a data directory that this process holds.
+type directory struct {
+	fs     vfs.FS
+	path   string
+	lock   io.Closer
+	shards int
+	made   bool // the databases exist
+	secret secret
+}
+
+type format struct {
+	Format int  `json:"format"`
+	Shards int  `json:"shards"`
+	Made   bool `json:"made"`
+}
+
+// openDirectory locks the data directory at path and reads what it is, making
+// it where there is none. shards 0 takes the number that it was made with. What
+// cannot be accepted is refused before anything is written.
+func openDirectory(fs vfs.FS, path string, shards int) (*directory, error) {
+	d := &directory{fs: fs, path: path, shards: shards}
+	found, err := d.readFormat()
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		if err := d.prepare(); err != nil {
+			return nil, err
+		}
+	}
+	if d.lock, err = fs.Lock(d.file(lockFile)); err != nil {
+		return nil, fmt.Errorf("it is in use by another process: %w", err)
+	}
+	if err := d.load(); err != nil {
+		return nil, errors.Join(err, d.lock.Close())
+	}
+	return d, nil
+}
+
+// prepare makes the directory, or accepts an empty one and what a crash left of
+// one that was being made.
+func (d *directory) prepare() error {
+	names, err := d.fs.List(d.path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+	case err != nil:
+		return fmt.Errorf("list: %w", err)
+	}
+	for _, name := range names {
+		switch name {
+		case lockFile, keyFile, keyFile + newSuffix, formatFile + newSuffix:
+		default:
+			return fmt.Errorf("it holds %q but no %q file: it is not a data directory of Throng", name, formatFile)
+		}
+	}
+	if err := d.fs.MkdirAll(d.path, 0o700); err != nil {
+		return fmt.Errorf("make: %w", err)
+	}
+	if err := restrict(d.fs, d.path, 0o700); err != nil {
+		return err
+	}
+	return d.syncDirectory(d.fs.PathDir(d.path))
+}
+
+// load reads the directory under its lock, first writing what a new one lacks.
+func (d *directory) load() error {
+	found, err := d.readFormat()
+	if err != nil {
+		return err
+	}
+	if !found {
+		if err := d.writeNew(); err != nil {
+			return err
+		}
+	}
+	key, err := d.read(keyFile)
+	if err != nil {
+		return fmt.Errorf("read the key of tokens: %w", err)
+	}
+	if len(key) != secretBytes {
+		return fmt.Errorf("the file %q has %d bytes, not %d", keyFile, len(key), secretBytes)
+	}
+	d.secret = secret(key)
+	return nil
+}
+
+func (d *directory) writeNew() error {
+	if d.shards == 0 {
+		d.shards = min(max(runtime.NumCPU(), MinShards), MaxShards)
+	}
+	key := make([]byte, secretBytes)
+	if _, err := rand.Read(key); err != nil {
+		return fmt.Errorf("draw a key: %w", err)
+	}
+	if err := d.write(keyFile, key); err != nil {
+		return err
+	}
+	return d.writeFormat()
+}
+
+// finish notes that the databases exist. Call it once they are all open.
+func (d *directory) finish() error {
+	if d.made {
+		return nil
+	}
+	d.made = true
+	return d.writeFormat()
+}
+
+func (d *directory) writeFormat() error {
+	text, err := json.Marshal(format{Format: formatVersion, Shards: d.shards, Made: d.made})
+	if err != nil {
+		return fmt.Errorf("encode the format: %w", err)
+	}
+	return d.write(formatFile, append(text, '\n'))
+}
+
+// readFormat reports whether there is a format, and refuses one that this
+// program, or this configuration, cannot open.
+func (d *directory) readFormat() (found bool, err error) {
+	text, err := d.read(formatFile)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read its format: %w", err)
+	}
+	var f format
+	if err := json.Unmarshal(text, &f); err != nil {
+		return false, fmt.Errorf("the file %q is damaged: %w", formatFile, err)
+	}
+	switch {
+	case f.Format > formatVersion:
+		return false, fmt.Errorf("its format is %d, this program knows up to %d: use a newer one", f.Format, formatVersion)
+	case f.Format < 1 || f.Shards < MinShards || f.Shards > MaxShards:
+		return false, fmt.Errorf("the file %q is damaged: format %d, shards %d", formatFile, f.Format, f.Shards)
+	case d.shards != 0 && d.shards != f.Shards:
+		return false, fmt.Errorf("it was made with %d shards and cannot be opened with %d", f.Shards, d.shards)
+	}
+	d.shards, d.made = f.Shards, f.Made
+	return true, nil
+}
+
+func (d *directory) close() error { return d.lock.Close() }
+
+func (d *directory) file(name string) string { return d.fs.PathJoin(d.path, name) }
+
+func (d *directory) read(name string) ([]byte, error) {
+	f, err := d.fs.Open(d.file(name))
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(f)
+	return data, errors.Join(err, f.Close())
+}
+
+// write puts a file into place whole and durable, or not at all.
+func (d *directory) write(name string, data []byte) error {
+	temporary := d.file(name + newSuffix)
+	f, err := d.fs.Create(temporary, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return fmt.Errorf("create: %w", err)
+	}
+	err = restrict(d.fs, temporary, 0o600)
+	if err == nil {
+		_, err = f.Write(data)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("write %q: %w", name, err)
+	}
+	if err := d.fs.Rename(temporary, d.file(name)); err != nil {
+		return fmt.Errorf("put into place: %w", err)
+	}
+	return d.syncDirectory(d.path)
+}
+
+func (d *directory) syncDirectory(path string) error {
+	dir, err := d.fs.OpenDir(path)
+	if err != nil {
+		return fmt.Errorf("open for sync: %w", err)
+	}
+	if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
+		return fmt.Errorf("sync directory %q: %w", path, err)
+	}
+	return nil
+}
+
+// restrict sets the mode of a file; only the operating system's files have one.
+func restrict(fs vfs.FS, path string, mode os.FileMode) error {
+	if fs != vfs.Default {
+		return nil
+	}
+	if err := os.Chmod(path, mode); err != nil {
+		return fmt.Errorf("set its mode: %w", err)
+	}
+	return nil
+}

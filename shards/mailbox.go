@@ -1,0 +1,119 @@
+package shards
+
+import "sync"
+
+// The most that an actor takes up for one commit, so that a flood does not make
+// one commit last.
+const (
+	maxDrainRequests = 16384
+	maxDrainBytes    = 8 << 20
+)
+
+// mailbox is a bounded queue of batches with many senders. What it bounds is
+// the requests that are not answered yet: a batch's room is given back by
+// release, not by take.
+type mailbox struct {
+	maxRequests int
+	maxBytes    int64
+
+	mu       sync.Mutex
+	arrived  sync.Cond
+	queue    []*Batch
+	requests int
+	bytes    int64
+	closed   bool
+}
+
+func newMailbox(maxRequests int, maxBytes int64) *mailbox {
+	m := &mailbox{maxRequests: maxRequests, maxBytes: maxBytes}
+	m.arrived.L = &m.mu
+	return m
+}
+
+// put reports false when full; it never blocks. A batch over the whole limit is
+// let in where the mailbox is empty, or it could never be.
+func (m *mailbox) put(b *Batch) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	full := m.requests+len(b.Ops) > m.maxRequests || m.bytes+int64(b.Bytes) > m.maxBytes
+	if m.closed || full && m.requests > 0 {
+		return false
+	}
+	m.requests += len(b.Ops)
+	m.bytes += int64(b.Bytes)
+	m.queue = append(m.queue, b)
+	m.arrived.Signal()
+	return true
+}
+
+// full reports whether not even one request has room.
+func (m *mailbox) full() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.requests >= m.maxRequests || m.bytes >= m.maxBytes
+}
+
+// take appends all that waits to drain, up to the bounds of a drain. It blocks
+// while there is nothing, and reports false once the mailbox is closed and
+// empty.
+func (m *mailbox) take(drain []*Batch) ([]*Batch, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.wait() {
+		return drain, false
+	}
+	n, requests, bytes := 0, 0, 0
+	for n < len(m.queue) && requests < maxDrainRequests && bytes < maxDrainBytes {
+		requests += len(m.queue[n].Ops)
+		bytes += m.queue[n].Bytes
+		n++
+	}
+	drain = append(drain, m.queue[:n]...)
+	m.drop(n)
+	return drain, true
+}
+
+// takeOne is take for one batch.
+func (m *mailbox) takeOne() (*Batch, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.wait() {
+		return nil, false
+	}
+	b := m.queue[0]
+	m.drop(1)
+	return b, true
+}
+
+// wait blocks, with mu held, while there is nothing; false: there never will be.
+func (m *mailbox) wait() bool {
+	for len(m.queue) == 0 {
+		if m.closed {
+			return false
+		}
+		m.arrived.Wait()
+	}
+	return true
+}
+
+// drop takes the first n batches off the queue, with mu held.
+func (m *mailbox) drop(n int) {
+	clear(m.queue[:n])
+	m.queue = m.queue[n:]
+}
+
+// release gives back the room of answered requests.
+func (m *mailbox) release(requests, bytes int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.requests -= requests
+	m.bytes -= int64(bytes)
+}
+
+// close lets take run empty; put refuses from now on.
+func (m *mailbox) close() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed = true
+	m.arrived.Broadcast()
+}

@@ -1,0 +1,133 @@
+package shards
+
+import (
+	"sync/atomic"
+
+	"github.com/google/uuid"
+
+	"throng/codec"
+)
+
+// Kind says what an operation does.
+type Kind uint8
+
+// The operations. Lookup, Register and Resolve are the accounts'; the others
+// belong to the shard of their chat, but for FindChats, which every shard gets.
+const (
+	Lookup    Kind = iota + 1 // Token → User, Name; NoUser
+	Register                  // User, Token, Name, Issue → Index (the token); Taken
+	Resolve                   // Members' ids → their names; Unregistered
+	Send                      // Chat, User, Text, Ref, Time → Index; NoChat
+	Join                      // Chat, User, Name; NoChat
+	Create                    // Chat, Group, Name, Members; Collision
+	GetChat                   // Chat, User, Index, Count → Body, newest first; NoChat
+	Receive                   // the same, oldest first, with names
+	FindChats                 // Find → Body, or Elsewhere
+)
+
+// Op is one operation. The fields that its Kind reads are set by the caller;
+// Text, Ref and Name need to live only until the answer.
+type Op struct {
+	Kind    Kind
+	Group   bool      // Create
+	Issue   bool      // Register: Token is the server's proposal, others will do
+	User    uuid.UUID // who asks
+	Chat    int64
+	Index   int64 // as the client gave it: any value
+	Count   int
+	Token   int64
+	Time    int64 // Unix milliseconds, the server's clock
+	Text    codec.Text
+	Ref     codec.Text // empty: none
+	Name    codec.Text // Register: empty, the id stands for it. Join: the user's. Create: the chat's
+	Members []Member   // Create: all of them, no duplicates. Resolve: the names are filled in
+	Find    *Find
+
+	Tag    uint64 // the caller's own
+	Answer Answer
+
+	from, to int64 // a read's window, of durable messages; set by apply
+}
+
+// Member is a user as a chat knows it.
+type Member struct {
+	ID   uuid.UUID
+	Name codec.Text // empty: the id stands for it
+}
+
+// Status is how an operation ended.
+type Status uint8
+
+// The statuses. All but OK and Elsewhere mean that nothing was done.
+const (
+	Unanswered   Status = iota
+	OK                  // done, and durable
+	NoUser              // the token belongs to nobody
+	NoChat              // no such chat, or not for this user
+	Taken               // the id or the token is in use
+	Unregistered        // a member is not registered
+	Collision           // the chat id belongs to another chat: draw again
+	Busy                // over a limit of load
+	Failed              // the store could not be read; logged
+	Crashed             // the operation panicked; logged
+	Elsewhere           // the answer comes with another shard's batch
+)
+
+// Answer is an operation's outcome.
+type Answer struct {
+	Status Status
+	Index  int64  // Send: the message's index. Create: the chat's id. Register: the token
+	Body   []byte // reads: the whole reply, framed; in memory of its Batch
+}
+
+// Batch is the operations that one caller hands over to one actor at once. The
+// batch belongs to the caller before Submit and after it came back.
+type Batch struct {
+	Ops    []Op
+	Home   Outbox
+	Budget *Budget // what the reads' replies are charged to
+	Owner  any     // the caller's own
+	Bytes  int     // of the requests, for the mailbox's limit
+	Arena  []byte  // the caller's own: what the ops' texts point into
+	Bodies []byte  // memory of the reads' replies
+
+	reads int // how many of Ops wait for a reader
+}
+
+// Outbox takes batches back.
+type Outbox interface {
+	// Put takes the batches over, not the slice. It may wait for room.
+	Put(batches []*Batch)
+}
+
+// Budget bounds the bytes of the replies to one peer that are built or being
+// built and that the peer has not taken yet. Safe for concurrent use.
+type Budget struct {
+	limit int64
+	used  atomic.Int64
+}
+
+// NewBudget returns a Budget of limit bytes.
+func NewBudget(limit int) *Budget { return &Budget{limit: int64(limit)} }
+
+// Take charges n bytes; it reports false, and charges nothing, where that would
+// pass the limit and there is anything charged yet.
+func (b *Budget) Take(n int) bool {
+	if used := b.used.Add(int64(n)); used > b.limit && used > int64(n) {
+		b.used.Add(-int64(n))
+		return false
+	}
+	return true
+}
+
+// Charge charges n bytes, whatever the limit.
+func (b *Budget) Charge(n int) { b.used.Add(int64(n)) }
+
+// Refund takes n bytes back off the charge.
+func (b *Budget) Refund(n int) { b.used.Add(-int64(n)) }
+
+// Spent reports whether the limit is reached.
+func (b *Budget) Spent() bool { return b.used.Load() >= b.limit }
+
+// Used returns the bytes charged.
+func (b *Budget) Used() int64 { return b.used.Load() }

@@ -1,0 +1,209 @@
+package shards
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"github.com/google/uuid"
+
+	"throng/codec"
+)
+
+// Every key begins with a byte that says what it is of; numbers in keys are
+// big-endian, so that keys sort as the numbers do.
+//
+//	in a shard
+//	'c' chat 8             → a chat
+//	'm' chat 8, user 16    → a member of it
+//	't' chat 8, index 8    → a message (text) of it
+//	'u' user 16, chat 8    → nothing: the user is a member of the chat
+//
+//	among the accounts
+//	'i' user 16            → an account, found by its id
+//	'k' mac 32             → an account, found by its token's HMAC
+//
+// Every value begins with its version. A newer one is an error, never a guess.
+//
+//	chat     version 1, group 1 (0 or 1), members uvarint, name
+//	member   version 1, name
+//	message  version 1, time uvarint, sender 16, length of ref uvarint, ref, text
+//	by id    version 1, name
+//	by token version 1, user 16, name
+//
+// Names, refs and texts are codec.Text. An empty user's name means that the id
+// stands for it.
+const (
+	chatPrefix    = 'c'
+	memberPrefix  = 'm'
+	messagePrefix = 't'
+	userPrefix    = 'u'
+	idPrefix      = 'i'
+	tokenPrefix   = 'k'
+
+	chatKeyBytes    = 1 + 8
+	memberKeyBytes  = 1 + 8 + 16
+	messageKeyBytes = 1 + 8 + 8
+	userKeyBytes    = 1 + 16 + 8
+
+	recordVersion = 1
+)
+
+var errRecord = errors.New("a record does not decode")
+
+func chatKey(chat int64) []byte { return appendChat(make([]byte, 0, memberKeyBytes), chatPrefix, chat) }
+
+func appendChat(dst []byte, prefix byte, chat int64) []byte {
+	return binary.BigEndian.AppendUint64(append(dst, prefix), uint64(chat))
+}
+
+func memberKey(chat int64, user uuid.UUID) []byte {
+	return append(appendChat(make([]byte, 0, memberKeyBytes), memberPrefix, chat), user[:]...)
+}
+
+func messageKey(chat, index int64) []byte {
+	key := appendChat(make([]byte, 0, messageKeyBytes), messagePrefix, chat)
+	return binary.BigEndian.AppendUint64(key, uint64(index))
+}
+
+// messageIndex reads the index back out of a message's key.
+func messageIndex(key []byte) int64 {
+	return int64(binary.BigEndian.Uint64(key[messageKeyBytes-8:]))
+}
+
+func userKey(user uuid.UUID, chat int64) []byte {
+	key := append(append(make([]byte, 0, userKeyBytes), userPrefix), user[:]...)
+	return binary.BigEndian.AppendUint64(key, uint64(chat))
+}
+
+// userChat reads the chat back out of a user's key.
+func userChat(key []byte) int64 { return int64(binary.BigEndian.Uint64(key[userKeyBytes-8:])) }
+
+func idKey(id uuid.UUID) []byte { return append([]byte{idPrefix}, id[:]...) }
+
+func tokenKey(m mac) []byte { return append([]byte{tokenPrefix}, m[:]...) }
+
+// message is a message's record; Ref and Text alias the memory that it was
+// decoded from.
+type message struct {
+	time   int64
+	sender uuid.UUID
+	ref    codec.Text
+	text   codec.Text
+}
+
+func (m *message) size() int {
+	return 1 + uvarintLen(uint64(m.time)) + 16 + uvarintLen(uint64(len(m.ref))) + len(m.ref) + len(m.text)
+}
+
+// encode fills dst, which is m.size() long.
+func (m *message) encode(dst []byte) {
+	dst = append(dst[:0], recordVersion)
+	dst = binary.AppendUvarint(dst, uint64(m.time))
+	dst = append(dst, m.sender[:]...)
+	dst = binary.AppendUvarint(dst, uint64(len(m.ref)))
+	dst = append(dst, m.ref...)
+	_ = append(dst, m.text...)
+}
+
+func (m *message) decode(src []byte) error {
+	r := recordReader{src: src}
+	r.version()
+	m.time = int64(r.uvarint())
+	copy(m.sender[:], r.bytes(16))
+	m.ref = r.bytes(r.uvarint())
+	m.text = r.src
+	return r.err
+}
+
+// chatRecord is what is stored of a chat itself.
+type chatRecord struct {
+	group   bool
+	members int64
+	name    codec.Text
+}
+
+func (c *chatRecord) append(dst []byte) []byte {
+	group := byte(0)
+	if c.group {
+		group = 1
+	}
+	dst = binary.AppendUvarint(append(dst, recordVersion, group), uint64(c.members))
+	return append(dst, c.name...)
+}
+
+func (c *chatRecord) decode(src []byte) error {
+	r := recordReader{src: src}
+	r.version()
+	if group := r.bytes(1); r.err == nil {
+		c.group = group[0] != 0
+	}
+	c.members = int64(r.uvarint())
+	c.name = append(codec.Text(nil), r.src...)
+	return r.err
+}
+
+func appendName(dst []byte, name codec.Text) []byte {
+	return append(append(dst, recordVersion), name...)
+}
+
+// decodeName returns a copy of the name in a member's or an id's record.
+func decodeName(src []byte) (codec.Text, error) {
+	r := recordReader{src: src}
+	r.version()
+	return append(codec.Text(nil), r.src...), r.err
+}
+
+func appendAccount(dst []byte, u *account) []byte {
+	dst = append(append(dst, recordVersion), u.id[:]...)
+	return append(dst, u.name...)
+}
+
+func decodeAccount(src []byte) (u account, err error) {
+	r := recordReader{src: src}
+	r.version()
+	copy(u.id[:], r.bytes(16))
+	u.name = append(codec.Text(nil), r.src...)
+	return u, r.err
+}
+
+// recordReader takes a record apart; after the first fault it yields zeros.
+type recordReader struct {
+	src []byte // what is left
+	err error
+}
+
+func (r *recordReader) version() {
+	if v := r.bytes(1); r.err == nil && v[0] != recordVersion {
+		r.fail()
+	}
+}
+
+func (r *recordReader) bytes(n uint64) []byte {
+	if n > uint64(len(r.src)) {
+		r.fail()
+		return nil
+	}
+	b := r.src[:n:n]
+	r.src = r.src[n:]
+	return b
+}
+
+func (r *recordReader) uvarint() uint64 {
+	v, n := binary.Uvarint(r.src)
+	if n <= 0 {
+		r.fail()
+		return 0
+	}
+	r.src = r.src[n:]
+	return v
+}
+
+func (r *recordReader) fail() { r.src, r.err = nil, errRecord }
+
+func uvarintLen(v uint64) int {
+	n := 1
+	for ; v >= 0x80; v >>= 7 {
+		n++
+	}
+	return n
+}

@@ -1,0 +1,306 @@
+// Package shards owns every chat and every account, in memory and on disk.
+//
+// Each chat belongs to one shard, each shard is one goroutine (an actor) over
+// one Pebble database, and only that goroutine writes its chats: order inside a
+// chat needs no lock. The accounts (ids, tokens, names) belong to one more actor
+// of the same kind, so that "id and token are unique" is a lookup and a write.
+//
+// A caller hands operations over in a [Batch] and gets the same batch back,
+// answered, in the [Outbox] that the batch names:
+//
+//	Submit ─→ mailbox ─→ take all that waits ─→ apply each into one batch of
+//	          (bounded)  writes ─→ commit, synced, once ─→ publish ─→ Outbox
+//	                                                 └→ readers ─→ Outbox
+//
+// While a commit is in flight, requests pile up in the mailbox; the next drain
+// takes them all. That is the group commit: it needs no timer.
+//
+// # What is durable
+//
+// An answer is published only after the sync of everything that it depends on.
+// The writer syncs a drain before it publishes any answer of it, refusals
+// included, and has at most one commit in flight, so what apply finds in the
+// store is durable, or is part of its own drain. Readers run beside the writer
+// and could see more: a message read is bounded by the chat's last index at the
+// moment when the writer took the read up, and a list of chats reads snapshots
+// that the writers took between two commits.
+//
+// # State changes are pure
+//
+// Applying an operation reads no clock, draws no random number and does no I/O
+// beyond reading its own actor's store: the time and a new chat's id are in the
+// operation. It can be replayed; a drain in which an operation panics is in fact
+// applied once more, without that operation.
+//
+// # Memory
+//
+// Config.Memory is divided among Pebble's block cache, out of which the
+// memtables are taken, and the caches of chats, members, accounts and refs.
+// All are bounded by it; what is not in a cache is read from the store.
+//
+// It is the only package that imports Pebble.
+package shards
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/google/uuid"
+)
+
+// The bounds and defaults of Config.
+const (
+	MinShards = 2
+	MaxShards = 16
+
+	MinMemory     = 64 << 20 // bytes
+	DefaultMemory = 1 << 30  // bytes
+
+	DefaultMailboxRequests = 65536
+	DefaultMailboxBytes    = 64 << 20
+	DefaultReplyBytes      = 2 << 20
+	DefaultOpenFiles       = 1024
+
+	readersPerShard = 2
+)
+
+// Config says where a Store lives and how much it may use. The zero value of a
+// field means its default; Dir has none.
+type Config struct {
+	Dir             string // the data directory
+	Shards          int    // 2 … 16, fixed when Dir is made; 0: as it was made, or one per core
+	Memory          int64  // bytes for caches and memtables
+	NoSync          bool   // acknowledge before the sync; for those who measure it
+	MailboxRequests int    // requests waiting or being carried out, per actor
+	MailboxBytes    int64  // bytes of those requests, per actor
+	ReplyBytes      int    // bytes of the body of a read's reply
+	OpenFiles       int    // table files that Pebble keeps open, over all databases
+	FS              vfs.FS // default: the operating system's
+	Logger          *slog.Logger
+
+	// Fatal is called, at most once an actor, when the disk has failed a write:
+	// nothing more can be promised, and the process must end before any answer
+	// that depends on it. It must not return. Default: panic.
+	Fatal func(error)
+}
+
+// fill sets defaults and reports every fault at once.
+func (c *Config) fill() error {
+	var faults []error
+	fault := func(bad bool, format string, args ...any) {
+		if bad {
+			faults = append(faults, fmt.Errorf(format, args...))
+		}
+	}
+	fault(c.Dir == "", "no data directory is given")
+	fault(c.Shards != 0 && (c.Shards < MinShards || c.Shards > MaxShards),
+		"shards must be %d to %d, not %d", MinShards, MaxShards, c.Shards)
+	setDefault(&c.Memory, DefaultMemory)
+	fault(c.Memory < MinMemory, "memory must be at least %d bytes, not %d", MinMemory, c.Memory)
+	setDefault(&c.MailboxRequests, DefaultMailboxRequests)
+	setDefault(&c.MailboxBytes, DefaultMailboxBytes)
+	setDefault(&c.ReplyBytes, DefaultReplyBytes)
+	setDefault(&c.OpenFiles, DefaultOpenFiles)
+	fault(c.MailboxRequests < 1 || c.MailboxBytes < 1, "a mailbox must hold at least 1 request and 1 byte")
+	fault(c.ReplyBytes < 1, "a reply must hold at least 1 byte")
+	fault(c.OpenFiles < 1, "at least 1 file must be open")
+	if c.FS == nil {
+		c.FS = vfs.Default
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Fatal == nil {
+		c.Fatal = func(err error) { panic(err) }
+	}
+	return errors.Join(faults...)
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Store is an open data directory and the actors over it. Its methods are safe
+// for concurrent use, but for Close, which must be the last.
+type Store struct {
+	config    Config
+	directory *directory
+	cache     *pebble.Cache
+	files     *pebble.FileCache
+	shards    []*actor
+	accounts  *actor
+}
+
+// Open opens the data directory, making it where there is none, and starts the
+// actors. A directory that is in use, of a newer format, made with another
+// number of shards, or not Throng's is refused, and nothing in it is touched.
+func Open(config Config) (*Store, error) {
+	if err := config.fill(); err != nil {
+		return nil, err
+	}
+	dir, err := openDirectory(config.FS, config.Dir, config.Shards)
+	if err != nil {
+		return nil, fmt.Errorf("open data directory %q: %w", config.Dir, err)
+	}
+	config.Shards = dir.shards
+	s := &Store{config: config, directory: dir}
+	if err := s.open(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Store) open() error {
+	plan := planMemory(s.config.Memory, s.config.Shards)
+	s.cache = pebble.NewCache(plan.blockCache)
+	s.files = pebble.NewFileCache(runtime.GOMAXPROCS(0), s.config.OpenFiles)
+
+	db, err := s.database("accounts", plan.accountsMemtable)
+	if err != nil {
+		return err
+	}
+	s.accounts = newActor(s.config, "accounts", db, newAccounts(db, &s.directory.secret, plan.accounts))
+
+	// Opening replays what the last run had not flushed: do it side by side.
+	s.shards = make([]*actor, s.config.Shards)
+	faults := make([]error, s.config.Shards)
+	var wg sync.WaitGroup
+	for i := range s.shards {
+		wg.Go(func() {
+			name := fmt.Sprintf("shard-%03d", i)
+			db, err := s.database(name, plan.memtable)
+			if err != nil {
+				faults[i] = err
+				return
+			}
+			s.shards[i] = newActor(s.config, name, db, newChats(db, plan.shard))
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(faults...); err != nil {
+		return err
+	}
+	if err := s.directory.finish(); err != nil {
+		return err
+	}
+	for _, a := range s.actors() {
+		a.start()
+	}
+	return nil
+}
+
+func (s *Store) database(name string, memtable uint64) (*database, error) {
+	return openDatabase(s.config, s.config.FS.PathJoin(s.config.Dir, name), tuning{
+		cache: s.cache, files: s.files, memtable: memtable, mustExist: s.directory.made,
+	})
+}
+
+// Close carries out what waits in the mailboxes, stops the actors and closes
+// the directory. Nothing may be submitted any more.
+func (s *Store) Close() error {
+	var faults []error
+	for _, a := range s.actors() {
+		faults = append(faults, a.close())
+	}
+	if s.files != nil {
+		s.files.Unref()
+	}
+	if s.cache != nil {
+		s.cache.Unref()
+	}
+	return errors.Join(append(faults, s.directory.close())...)
+}
+
+// actors returns those that were opened.
+func (s *Store) actors() []*actor {
+	var list []*actor
+	for _, a := range append([]*actor{s.accounts}, s.shards...) {
+		if a != nil {
+			list = append(list, a)
+		}
+	}
+	return list
+}
+
+// Shards returns the number of shards.
+func (s *Store) Shards() int { return s.config.Shards }
+
+// Target names an actor: 0 … Shards()-1 a shard, Shards() the accounts.
+type Target int
+
+// Accounts returns the target of Lookup, Register and Resolve operations.
+func (s *Store) Accounts() Target { return Target(s.config.Shards) }
+
+// ShardOf returns the target of a chat's operations.
+func (s *Store) ShardOf(chat int64) Target {
+	// Chat ids are random but for those that a client makes up: mix them with
+	// the finalizer of MurmurHash3, which spreads every bit over all others.
+	h := uint64(chat)
+	h = (h ^ h>>33) * 0xff51afd7ed558ccd
+	h = (h ^ h>>33) * 0xc4ceb9fe1a85ec53
+	return Target((h ^ h>>33) % uint64(s.config.Shards))
+}
+
+// Submit hands b over to an actor. It reports false, at once and with nothing
+// done, where the actor's mailbox has no room for it. After true, b and all that
+// it points to belong to the store until they come back in b.Home.
+func (s *Store) Submit(to Target, b *Batch) bool { return s.actor(to).mailbox.put(b) }
+
+// Busy reports whether an actor's mailbox is full.
+func (s *Store) Busy(to Target) bool { return s.actor(to).mailbox.full() }
+
+func (s *Store) actor(t Target) *actor {
+	if t == s.Accounts() {
+		return s.accounts
+	}
+	return s.shards[t]
+}
+
+// PairChat returns the id that the chat of users a and b has or is to have, the
+// same from either side. Attempts count up from 0 where the id before was found
+// to belong to another chat.
+func (s *Store) PairChat(a, b uuid.UUID, attempt int) int64 {
+	return s.directory.secret.pairChat(a, b, attempt)
+}
+
+// FreeBytes returns the space that the data directory's file system has left.
+func (s *Store) FreeBytes() (uint64, error) {
+	usage, err := s.config.FS.GetDiskUsage(s.config.Dir)
+	if err != nil {
+		return 0, fmt.Errorf("free space of %q: %w", s.config.Dir, err)
+	}
+	return usage.AvailBytes, nil
+}
+
+// memoryPlan is how Config.Memory is divided.
+type memoryPlan struct {
+	blockCache       int64  // bytes, memtables included: Pebble takes them out of it
+	memtable         uint64 // bytes, of each shard
+	accountsMemtable uint64 // bytes
+	shard            int64  // bytes for each shard's caches
+	accounts         int64  // bytes for the cache of accounts
+}
+
+// planMemory gives an eighth to the caches of chats and accounts and the rest
+// to Pebble. The memtables, of which a shard has at most memtablesPerShard, may
+// fill half of that.
+func planMemory(memory int64, shards int) memoryPlan {
+	caches := memory / 8
+	pebble := memory - caches
+	perMemtable := pebble / 2 / int64(shards) / memtablesPerShard
+	return memoryPlan{
+		blockCache:       pebble,
+		memtable:         uint64(min(perMemtable, maxMemtable)),
+		accountsMemtable: uint64(min(perMemtable, maxMemtable) / 4),
+		shard:            caches * 3 / 4 / int64(shards),
+		accounts:         caches / 4,
+	}
+}

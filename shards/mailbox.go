@@ -1,6 +1,9 @@
 package shards
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // The most that an actor takes up for one commit, so that a flood does not make
 // one commit last.
@@ -22,6 +25,8 @@ type mailbox struct {
 	requests int
 	bytes    int64
 	closed   bool
+
+	noRoom atomic.Bool // not even one request has room; set under mu
 }
 
 func newMailbox(maxRequests int, maxBytes int64) *mailbox {
@@ -42,16 +47,15 @@ func (m *mailbox) put(b *Batch) bool {
 	m.requests += len(b.Ops)
 	m.bytes += int64(b.Bytes)
 	m.queue = append(m.queue, b)
+	m.weigh()
 	m.arrived.Signal()
 	return true
 }
 
 // full reports whether not even one request has room.
-func (m *mailbox) full() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.requests >= m.maxRequests || m.bytes >= m.maxBytes
-}
+func (m *mailbox) full() bool { return m.noRoom.Load() }
+
+func (m *mailbox) weigh() { m.noRoom.Store(m.requests >= m.maxRequests || m.bytes >= m.maxBytes) }
 
 // take appends all that waits to drain, up to the bounds of a drain. It blocks
 // while there is nothing, and reports false once the mailbox is closed and
@@ -108,6 +112,7 @@ func (m *mailbox) release(requests, bytes int) {
 	defer m.mu.Unlock()
 	m.requests -= requests
 	m.bytes -= int64(bytes)
+	m.weigh()
 }
 
 // close lets take run empty; put refuses from now on.

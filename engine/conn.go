@@ -1,0 +1,293 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/panjf2000/gnet/v2"
+	"golang.org/x/sys/unix"
+
+	"throng/codec"
+	"throng/shards"
+)
+
+// conn is one connection. Its loop owns it; nothing else may touch it, but for
+// the budget, which readers charge.
+type conn struct {
+	loop   *loop
+	sock   gnet.Conn
+	place  int // in loop.conns
+	cutter codec.Cutter
+	budget *shards.Budget
+
+	replies       replies
+	parked        []parked // requests that wait for a user to be looked up
+	inFlightBytes int
+	refusals      int // replies owed that stand for requests that went no further
+	outbound      int // bytes that gnet held for the peer when last looked at
+	bad           int // consecutive 400s
+
+	// Times since the server's start; 0: not yet.
+	opened  time.Duration
+	active  time.Duration // the last bytes from the peer
+	partial time.Duration // a frame has begun and not ended
+	ending  time.Duration // finish was called
+	fin     time.Duration // FIN was sent
+
+	inHand  uint64 // place of the request being handled, plus 1
+	greeted bool // a first whole frame has come
+	touched bool // in loop.touched
+	doomed  bool // to be closed at once
+	closed  bool // gnet has closed it
+}
+
+// parked is a request behind a user that is being looked up. It has its place
+// among the replies and is decoded again when its turn comes.
+type parked struct {
+	place uint64
+	body  []byte
+}
+
+// traffic takes in what one read brought.
+func (c *conn) traffic() {
+	defer c.survive()
+	data, err := c.sock.Next(-1)
+	if err != nil || c.ending > 0 { // after finish, what comes is thrown away
+		return
+	}
+	c.active = c.loop.now()
+	c.loop.readClock()
+	c.settle()
+	for c.ending == 0 && !c.doomed {
+		var body []byte
+		body, data, err = c.cutter.Cut(data)
+		if err != nil {
+			c.refuse(0, badFrame)
+			c.finish()
+			break
+		}
+		if body == nil {
+			break
+		}
+		c.greeted, c.partial = true, 0
+		c.take(body)
+	}
+	if c.cutter.Partial() && c.partial == 0 {
+		c.partial = c.active
+	}
+	c.handOver()
+	c.flush()
+}
+
+// take handles one request.
+func (c *conn) take(body []byte) {
+	l := c.loop
+	r := &l.request
+	if fault := l.decoder.Decode(body, r); fault != nil {
+		c.refuse(r.Service, outcome{state: fault.State, msg: fault.Msg})
+		c.countBad(fault.State)
+		return
+	}
+	c.bad = 0
+	if o, ok := c.admit(r, len(body)); !ok {
+		c.refuse(r.Service, o)
+		return
+	}
+	place, reply := c.replies.push()
+	reply.service, reply.bytes = r.Service, len(body)
+	c.inFlightBytes += len(body)
+	c.inHand = place + 1
+	c.route(place, body, r)
+	c.inHand = 0
+}
+
+// countBad closes the connection of a peer that sends nothing but nonsense.
+func (c *conn) countBad(state codec.State) {
+	if state != codec.StateBadRequest {
+		c.bad = 0
+		return
+	}
+	if c.bad++; c.bad >= c.loop.server.config.BadRequests {
+		c.finish()
+	}
+}
+
+// admit checks the load and the state of the server.
+func (c *conn) admit(r *codec.Request, bytes int) (outcome, bool) {
+	s := c.loop.server
+	reads := r.Service == codec.GetChat || r.Service == codec.Receive || r.Service == codec.FindChats
+	writes := r.Service == codec.Send || r.Service == codec.Register ||
+		r.Service == codec.Join || r.Service == codec.Create
+	switch {
+	case c.replies.len() >= s.config.InFlight,
+		c.inFlightBytes+bytes > s.config.InFlightBytes && c.inFlightBytes > 0,
+		reads && c.budget.Spent(),
+		c.loop.busy(r):
+		return busy, false
+	case s.draining.Load():
+		return drainingNow, false
+	case writes && s.diskFull.Load():
+		return diskIsFull, false
+	}
+	return outcome{}, true
+}
+
+// busy reports whether the actor that the request goes to first has no room.
+func (l *loop) busy(r *codec.Request) bool {
+	switch r.Service {
+	case codec.Register, codec.Create:
+		return l.server.store.Busy(l.server.store.Accounts())
+	case codec.Send, codec.Join, codec.GetChat, codec.Receive:
+		return l.server.store.Busy(l.server.store.ShardOf(r.Chat))
+	}
+	return false
+}
+
+// minReplyBytes is less than any reply's frame.
+const minReplyBytes = 64
+
+// refuse answers, in its turn, a request that goes no further. Equal refusals in
+// a row share a place, so that a flood of them costs no memory while it waits.
+// A peer that is owed more of them than it may leave unread is given up.
+func (c *conn) refuse(service codec.Service, o outcome) {
+	config := &c.loop.server.config
+	c.refusals++
+	last := c.replies.last()
+	switch {
+	case c.refusals > config.UnreadBytes/minReplyBytes, c.replies.len() >= 2*config.InFlight:
+		c.doomed = true
+	case last != nil && last.run > 0 && last.state == o.state && last.msg == o.msg:
+		last.run++
+	default:
+		_, r := c.replies.push()
+		r.service, r.outcome, r.finished, r.run = service, o, true, 1
+	}
+}
+
+// finishReply puts an outcome to its place; flush writes it in its turn.
+func (c *conn) finishReply(place uint64, o outcome) {
+	r := c.replies.at(place)
+	r.outcome, r.finished, r.creation = o, true, nil
+}
+
+// flush writes all replies whose turn has come, in one write.
+func (c *conn) flush() {
+	if c.closed || c.doomed {
+		return
+	}
+	out, built := c.loop.out[:0], 0
+	for !c.replies.empty() {
+		r := c.replies.at(c.replies.head)
+		if !r.finished {
+			break
+		}
+		out = r.append(out)
+		built += len(r.body)
+		c.inFlightBytes -= r.bytes
+		c.refusals -= r.run
+		c.replies.pop()
+	}
+	c.budget.Charge(len(out) - built) // the readers have charged the rest
+	c.write(out)
+	if cap(out) > maxFreeBytes {
+		out = nil
+	}
+	c.loop.out = out
+	c.sayGoodbye()
+}
+
+func (c *conn) write(out []byte) {
+	if len(out) == 0 {
+		return
+	}
+	if _, err := c.sock.Write(out); err != nil || c.closed {
+		return // gnet has closed the connection
+	}
+	c.outbound += len(out)
+	c.settle()
+	limit := int64(c.loop.server.config.UnreadBytes)
+	if c.budget.Used() > limit+limit/unreadGrace {
+		c.doomed = true
+	}
+}
+
+// settle takes off the budget what the kernel has taken since the last look.
+func (c *conn) settle() {
+	held := c.sock.OutboundBuffered()
+	c.budget.Refund(c.outbound - held)
+	c.outbound = held
+}
+
+// finish lets the connection end: nothing more is read, and when all that is
+// owed is sent, it closes.
+func (c *conn) finish() {
+	if c.ending == 0 {
+		c.ending = c.loop.now()
+	}
+}
+
+// sayGoodbye sends FIN behind the last reply of a connection that ends.
+func (c *conn) sayGoodbye() {
+	if c.ending == 0 || c.fin > 0 || c.closed || !c.replies.empty() || c.sock.OutboundBuffered() > 0 {
+		return
+	}
+	c.fin = c.loop.now()
+	if err := unix.Shutdown(c.sock.Fd(), unix.SHUT_WR); err != nil {
+		c.doomed = true
+	}
+}
+
+// sweep looks after the connection's timers and gives memory back.
+func (c *conn) sweep(now time.Duration) {
+	config := &c.loop.server.config
+	c.settle()
+	c.sayGoodbye()
+	idle := c.replies.empty() && c.outbound == 0
+	late := func(since, limit time.Duration) bool { return since > 0 && limit > 0 && now-since >= limit }
+	switch {
+	case late(c.fin, lingerTimeout),
+		late(c.ending, closeTimeout) && c.replies.empty(),
+		!c.greeted && late(c.opened, config.FirstFrame),
+		late(c.partial, config.PartialFrame),
+		idle && late(max(c.opened, c.active), config.IdleTimeout):
+		c.doomed = true
+	}
+	if now-c.active >= tickInterval {
+		c.replies.shrink()
+	}
+}
+
+// survive keeps a panic in the handling of one request from the others: it
+// closes the connection, and first sends what is owed.
+func (c *conn) survive() {
+	cause := recover()
+	if cause == nil {
+		return
+	}
+	c.loop.panicked(cause)
+	c.doomed = true
+	clear(c.loop.hand)
+	defer func() {
+		if again := recover(); again != nil {
+			c.loop.panicked(again)
+		}
+	}()
+	if !c.closed {
+		c.lastWords()
+	}
+}
+
+// lastWords writes the finished replies and then 500, if the next in turn is the
+// request that panicked; of any other one, which may be carried out still,
+// nothing can be said.
+func (c *conn) lastWords() {
+	var out []byte
+	for ; !c.replies.empty() && c.replies.at(c.replies.head).finished; c.replies.pop() {
+		out = c.replies.at(c.replies.head).append(out)
+	}
+	if c.replies.empty() || c.replies.head+1 == c.inHand {
+		out = codec.AppendError(out, internal.state, internal.msg)
+	}
+	if _, err := c.sock.Write(out); err != nil {
+		c.loop.server.config.Logger.Debug("last words", "error", err)
+	}
+}

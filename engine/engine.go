@@ -1,0 +1,340 @@
+// Package engine is the way of a request between a socket and its shard: it
+// accepts connections, cuts and decodes requests, checks them against the
+// protocol's limits, hands the operations to package shards, and writes the
+// replies back in the order of the requests.
+//
+// # Who owns what
+//
+// A loop is one gnet event-loop goroutine. It owns its connections: their
+// unread bytes, the order of their replies, their limits and timers, and the
+// cache of users by token. Nothing else touches them, so nothing in them is
+// locked. Two things cross goroutines: batches of operations, handed to a
+// shard's mailbox, one for each read and shard; and the same batches, answered,
+// in the loop's outbox, one wake for each drain.
+//
+// A loop never waits for a shard: a full mailbox is a 429. A shard does wait for
+// a loop whose outbox is full; since the loop never waits in turn, it empties it.
+//
+// # A request
+//
+//	OnTraffic → cut → decode → limits → user (cache, else accounts) → batch of
+//	its shard ⇒ … ⇒ outbox → its place among the replies → one write
+//
+// A request whose user the cache does not know waits, with all that follow it on
+// its connection, until the accounts have answered. A create goes to the
+// accounts first, for its members' names, and then to the new chat's shard.
+//
+// It is the only package that imports gnet.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/panjf2000/gnet/v2"
+
+	"throng/codec"
+	"throng/shards"
+)
+
+// The defaults of Config.
+const (
+	DefaultConnections   = 10000
+	DefaultInFlight      = 16384
+	DefaultInFlightBytes = 8 << 20
+	DefaultUnreadBytes   = 8 << 20
+	DefaultBadRequests   = 100
+	DefaultFrameTimeout  = 30 * time.Second
+	DefaultDrainTimeout  = 10 * time.Second
+	DefaultDiskFloor     = 256 << 20
+)
+
+const (
+	// A connection that is being closed sends what it owes, then FIN, and then
+	// throws away what still comes, for so long: a close with unread bytes would
+	// make the kernel drop the replies on their way.
+	lingerTimeout = time.Second
+	// A peer that does not take what it is owed is given up after so long.
+	closeTimeout = 10 * time.Second
+	// A connection is closed where its unread replies pass the limit by a quarter.
+	unreadGrace = 4
+
+	tickInterval    = time.Second // of timers and of the look at the disk
+	minTickInterval = 10 * time.Millisecond
+	drainPoll       = 5 * time.Millisecond
+	keepAlive       = 2 * time.Minute // after which a silent peer's kernel is probed
+
+	retryAfter = 100 // milliseconds, told with a 429
+)
+
+// Config says how a Server serves. The zero value of a field means its default,
+// but for IdleTimeout and DiskFloor, where it means off.
+type Config struct {
+	Listen        string        // host:port; port 0: any
+	Limits        codec.Limits  // of a request
+	Connections   int           // open at once; a further one is closed on arrival
+	InFlight      int           // requests of a connection whose replies are not written
+	InFlightBytes int           // bytes of those requests
+	UnreadBytes   int           // bytes of replies that the peer has not taken
+	BadRequests   int           // consecutive 400s before the connection is closed
+	FirstFrame    time.Duration // from opening to the first whole frame
+	PartialFrame  time.Duration // from a frame's first byte to its last
+	IdleTimeout   time.Duration // without a byte from the peer and with nothing owed
+	DrainTimeout  time.Duration // that Run may take to finish what is in flight
+	DiskFloor     uint64        // bytes free on the data's disk, below which writes are refused
+	Loops         int           // event loops; default one per core
+	Logger        *slog.Logger
+	Now           func() time.Time  // the clock of messages
+	Ready         func(addr string) // called once, when the port is open
+}
+
+func (c *Config) fill() error {
+	setDefault(&c.Limits, codec.DefaultLimits)
+	setDefault(&c.Connections, DefaultConnections)
+	setDefault(&c.InFlight, DefaultInFlight)
+	setDefault(&c.InFlightBytes, DefaultInFlightBytes)
+	setDefault(&c.UnreadBytes, DefaultUnreadBytes)
+	setDefault(&c.BadRequests, DefaultBadRequests)
+	setDefault(&c.FirstFrame, DefaultFrameTimeout)
+	setDefault(&c.PartialFrame, DefaultFrameTimeout)
+	setDefault(&c.DrainTimeout, DefaultDrainTimeout)
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Ready == nil {
+		c.Ready = func(string) {}
+	}
+	var faults []error
+	for _, limit := range []struct {
+		name  string
+		value int64
+	}{
+		{"connections", int64(c.Connections)},
+		{"requests in flight", int64(c.InFlight)},
+		{"bytes in flight", int64(c.InFlightBytes)},
+		{"unread bytes", int64(c.UnreadBytes)},
+		{"bad requests", int64(c.BadRequests)},
+		{"first frame timeout", int64(c.FirstFrame)},
+		{"partial frame timeout", int64(c.PartialFrame)},
+		{"drain timeout", int64(c.DrainTimeout)},
+	} {
+		if limit.value < 0 {
+			faults = append(faults, fmt.Errorf("the limit of %s is negative", limit.name))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Server serves the protocol over one Store.
+type Server struct {
+	config Config
+	store  *shards.Store
+	start  time.Time // the loops count their time from it
+
+	connections atomic.Int64
+	panics      atomic.Int64
+	draining    atomic.Bool
+	diskFull    atomic.Bool
+	ready       sync.Once
+
+	engine gnet.Engine // set by OnBoot
+	booted chan struct{}
+
+	mu    sync.Mutex
+	loops map[gnet.EventLoop]*loop
+}
+
+// New returns a Server over store, which must outlive it.
+func New(config Config, store *shards.Store) (*Server, error) {
+	if err := config.fill(); err != nil {
+		return nil, err
+	}
+	return &Server{
+		config: config,
+		store:  store,
+		start:  time.Now(),
+		booted: make(chan struct{}),
+		loops:  make(map[gnet.EventLoop]*loop),
+	}, nil
+}
+
+// Run serves until ctx is done, then drains: it takes no new connections,
+// answers new requests with 503, finishes what is in flight and sends what is
+// owed, all within DrainTimeout. Any other end is an error. It may be called
+// once.
+func (s *Server) Run(ctx context.Context) error {
+	addr, err := claim(s.config.Listen)
+	if err != nil {
+		return err
+	}
+	if err := s.checkDisk(); err != nil {
+		return err
+	}
+	drained := make(chan struct{})
+	ended := make(chan struct{})
+	go func() {
+		defer close(drained)
+		select {
+		case <-ctx.Done():
+			select {
+			case <-s.booted:
+				s.drain()
+			case <-ended:
+			}
+		case <-ended:
+		}
+	}()
+	err = gnet.Run(&handler{Server: s, addr: addr}, "tcp://"+addr,
+		gnet.WithMulticore(true),
+		gnet.WithNumEventLoop(s.config.Loops),
+		// Each loop accepts for itself, and a flood beyond the cap of connections
+		// is closed one by one; without it the flood runs into EMFILE, which ends
+		// the engine.
+		gnet.WithReusePort(true),
+		gnet.WithTCPKeepAlive(keepAlive),
+		gnet.WithTicker(true),
+		gnet.WithLogger(gnetLogger{s.config.Logger}))
+	stopping := s.draining.Load()
+	close(ended)
+	<-drained
+	for _, l := range s.allLoops() {
+		l.outbox.close()
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("serve %s: %w", addr, err)
+	case !stopping:
+		return fmt.Errorf("serve %s: the event loops ended unasked", addr)
+	}
+	return nil
+}
+
+// claim binds the address once without SO_REUSEPORT, which would let two servers
+// share it in silence, and returns it with its port.
+func claim(addr string) (string, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return "", fmt.Errorf("listen: %w", err)
+	}
+	bound := l.Addr().String()
+	if err := l.Close(); err != nil {
+		return "", fmt.Errorf("listen: %w", err)
+	}
+	return bound, nil
+}
+
+// drain finishes what is in flight and then lets every connection end.
+func (s *Server) drain() {
+	s.draining.Store(true)
+	deadline := time.Now().Add(s.config.DrainTimeout)
+	if !s.poll(deadline, (*loop).settled) {
+		s.config.Logger.Warn("not all requests in flight were finished in time", "timeout", s.config.DrainTimeout)
+	}
+	s.each(func(l *loop) bool { l.finishAll(); return true })
+	s.poll(time.Now().Add(2*lingerTimeout), func(l *loop) bool { l.sweep(); return len(l.conns) == 0 })
+	if err := s.engine.Stop(context.Background()); err != nil {
+		s.config.Logger.Error("the event loops do not stop", "error", err)
+	}
+}
+
+// poll asks every loop until all say yes; false: the deadline came first.
+func (s *Server) poll(deadline time.Time, ask func(*loop) bool) bool {
+	for !s.each(ask) {
+		if time.Now().After(deadline) {
+			return false
+		}
+		time.Sleep(drainPoll)
+	}
+	return true
+}
+
+// each runs ask on every loop's own goroutine and reports whether all said yes.
+func (s *Server) each(ask func(*loop) bool) bool {
+	loops := s.allLoops()
+	answers := make(chan bool, len(loops))
+	for _, l := range loops {
+		if !l.execute(func() { answers <- ask(l) }) {
+			answers <- true // the loop has ended
+		}
+	}
+	all := true
+	for range loops {
+		select {
+		case yes := <-answers:
+			all = all && yes
+		case <-time.After(closeTimeout): // the loop ended with the question in its queue
+			return false
+		}
+	}
+	return all
+}
+
+func (s *Server) allLoops() []*loop {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []*loop
+	for _, l := range s.loops {
+		list = append(list, l)
+	}
+	return list
+}
+
+// loopOf returns the loop that runs el. Called on el's goroutine.
+func (s *Server) loopOf(el gnet.EventLoop) *loop {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l, ok := s.loops[el]
+	if !ok {
+		l = newLoop(s, el)
+		s.loops[el] = l
+	}
+	return l
+}
+
+// tick is called by a goroutine of its own, every interval that it returns.
+func (s *Server) tick() time.Duration {
+	if err := s.checkDisk(); err != nil {
+		s.config.Logger.Error("the disk cannot be looked at", "error", err)
+	}
+	for _, l := range s.allLoops() {
+		l.execute(l.sweep)
+	}
+	shortest := min(s.config.FirstFrame, s.config.PartialFrame)
+	if s.config.IdleTimeout > 0 {
+		shortest = min(shortest, s.config.IdleTimeout)
+	}
+	return max(minTickInterval, min(tickInterval, shortest/4))
+}
+
+// checkDisk notes whether the disk is below its floor.
+func (s *Server) checkDisk() error {
+	if s.config.DiskFloor == 0 {
+		return nil
+	}
+	free, err := s.store.FreeBytes()
+	if err != nil {
+		return err
+	}
+	full := free < s.config.DiskFloor
+	if s.diskFull.Swap(full) != full {
+		s.config.Logger.Warn("the disk crossed its floor", "writes_refused", full,
+			"free_bytes", free, "floor_bytes", s.config.DiskFloor)
+	}
+	return nil
+}

@@ -1,0 +1,218 @@
+package engine
+
+import (
+	"context"
+	"runtime/debug"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/panjf2000/gnet/v2"
+
+	"throng/codec"
+	"throng/shards"
+)
+
+// loop is one event-loop goroutine and what it owns. All of its methods but
+// execute run on that goroutine.
+type loop struct {
+	server *Server
+	el     gnet.EventLoop
+	outbox *outbox // the one thing that others touch
+
+	conns   []*conn
+	decoder *codec.Decoder
+	request codec.Request // being dispatched
+	clock   int64         // Unix milliseconds, as of the read or the drain in hand
+	users   *shards.Recent[int64, user]
+
+	hand    []*shards.Batch // being filled, by target, for the connection in hand
+	free    []*shards.Batch // to be used again
+	spare   []*shards.Batch // the outbox's other queue
+	touched []*conn         // by the drain of the outbox
+	out     []byte          // replies of the connection in hand
+}
+
+// user is who a token belongs to; it never changes.
+type user struct {
+	id   uuid.UUID
+	name codec.Text // shared, never written
+}
+
+const (
+	cachedUsers = 100_000 // a loop's cache of users by token, in entries
+
+	maxFree      = 256       // batches that a loop keeps for reuse
+	maxFreeOps   = 4096      // larger ones are left to the garbage collector
+	maxFreeBytes = 256 << 10 // of memory of a kept batch, and of the loop's out
+)
+
+func newLoop(s *Server, el gnet.EventLoop) *loop {
+	l := &loop{
+		server:  s,
+		el:      el,
+		decoder: codec.NewDecoder(s.config.Limits),
+		users:   shards.NewRecent[int64, user](cachedUsers),
+		hand:    make([]*shards.Batch, s.store.Shards()+1),
+	}
+	l.outbox = newOutbox(func() { l.execute(l.drain) })
+	return l
+}
+
+// execute has the loop run f soon; false where the loop has ended.
+func (l *loop) execute(f func()) bool {
+	return l.el.Execute(context.Background(), gnet.RunnableFunc(func(context.Context) error {
+		f()
+		return nil
+	})) == nil
+}
+
+// now is the time since the server's start: of timers.
+func (l *loop) now() time.Duration { return time.Since(l.server.start) }
+
+func (l *loop) readClock() { l.clock = l.server.config.Now().UnixMilli() }
+
+func (l *loop) open(sock gnet.Conn) {
+	c := &conn{
+		loop:   l,
+		sock:   sock,
+		place:  len(l.conns),
+		cutter: codec.NewCutter(l.server.config.Limits.Frame),
+		budget: shards.NewBudget(l.server.config.UnreadBytes),
+		opened: l.now(),
+	}
+	l.conns = append(l.conns, c)
+	sock.SetContext(c)
+}
+
+// forget drops a connection that gnet has closed. Its batches come home still.
+func (l *loop) forget(c *conn) {
+	last := len(l.conns) - 1
+	l.conns[c.place] = l.conns[last]
+	l.conns[c.place].place = c.place
+	l.conns[last] = nil
+	l.conns = l.conns[:last]
+	c.closed = true
+	c.replies, c.parked = replies{}, nil
+}
+
+// drain takes the answers out of the outbox to their connections and writes
+// once to each of them.
+func (l *loop) drain() {
+	l.readClock()
+	batches := l.outbox.take(l.spare)
+	for _, b := range batches {
+		l.answered(b)
+	}
+	for _, c := range l.touched {
+		c.touched = false
+		c.flush()
+		l.end(c)
+	}
+	for _, b := range batches {
+		l.recycle(b)
+	}
+	clear(l.touched)
+	l.touched = l.touched[:0]
+	clear(batches)
+	l.spare = batches
+	l.users.Trim()
+}
+
+// answered takes one batch's answers to their places.
+func (l *loop) answered(b *shards.Batch) {
+	c := b.Owner.(*conn)
+	if c.closed {
+		return
+	}
+	if !c.touched {
+		c.touched = true
+		l.touched = append(l.touched, c)
+	}
+	defer c.survive()
+	for i := range b.Ops {
+		c.answered(&b.Ops[i])
+	}
+	c.handOver()
+}
+
+// end closes a doomed connection; for callers outside of OnTraffic.
+func (l *loop) end(c *conn) {
+	if c.doomed && !c.closed {
+		if err := l.el.Close(c.sock); err != nil {
+			l.server.config.Logger.Debug("close", "error", err)
+		}
+	}
+}
+
+// batch returns the batch of c for a target, to be handed over by handOver.
+func (l *loop) batch(c *conn, to shards.Target) *shards.Batch {
+	b := l.hand[to]
+	if b == nil {
+		b = l.newBatch()
+		b.Home, b.Budget, b.Owner = l.outbox, c.budget, c
+		l.hand[to] = b
+	}
+	return b
+}
+
+func (l *loop) newBatch() *shards.Batch {
+	last := len(l.free) - 1
+	if last < 0 {
+		return &shards.Batch{}
+	}
+	b := l.free[last]
+	l.free = l.free[:last]
+	return b
+}
+
+// recycle keeps a batch for reuse. Replies whose turn has not come still point
+// into its Bodies: then those are left to them.
+func (l *loop) recycle(b *shards.Batch) {
+	if len(l.free) == maxFree || cap(b.Ops) > maxFreeOps || cap(b.Arena) > maxFreeBytes {
+		return
+	}
+	bodies := b.Bodies[:0]
+	if c := b.Owner.(*conn); !c.replies.empty() || cap(bodies) > maxFreeBytes {
+		bodies = nil
+	}
+	clear(b.Ops)
+	*b = shards.Batch{Ops: b.Ops[:0], Arena: b.Arena[:0], Bodies: bodies}
+	l.free = append(l.free, b)
+}
+
+// sweep looks after the connections' timers. A connection that it closes gives
+// its place to the last one, which was looked after already.
+func (l *loop) sweep() {
+	now := l.now()
+	for i := len(l.conns) - 1; i >= 0; i-- {
+		c := l.conns[i]
+		c.sweep(now)
+		l.end(c)
+	}
+}
+
+// settled reports whether no connection is owed anything.
+func (l *loop) settled() bool {
+	for _, c := range l.conns {
+		if !c.replies.empty() || c.sock.OutboundBuffered() > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// finishAll lets every connection end once it has what it is owed.
+func (l *loop) finishAll() {
+	for i := len(l.conns) - 1; i >= 0; i-- {
+		c := l.conns[i]
+		c.finish()
+		c.flush()
+		l.end(c)
+	}
+}
+
+// panicked logs a bug that one request ran into.
+func (l *loop) panicked(cause any) {
+	l.server.config.Logger.Error("a request panicked; its connection is closed", "cause", cause,
+		"panics", l.server.panics.Add(1), "stack", string(debug.Stack()))
+}

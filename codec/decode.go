@@ -2,6 +2,7 @@ package codec
 
 import (
 	"bytes"
+	"encoding/hex"
 	"math"
 	"strconv"
 	"unicode/utf8"
@@ -103,26 +104,30 @@ func (d *Decoder) Decode(body []byte, req *Request) *Fault {
 
 var contentKey = []byte(`"content"`)
 
-// open parses the envelope into d.flat. Most bodies take one pass of the
-// parser. That is right only where "content" stands once and no key can hide
-// behind escapes: a repeated content must replace the first, not be merged into
-// it. All other bodies, and all that look odd, take two.
+// open parses the envelope into d.flat, once what sonic would let pass is ruled
+// out: invalid UTF-8, deep nesting, and malformed escapes.
 func (d *Decoder) open(body []byte) {
-	if !utf8.Valid(body) {
+	escaped := bytes.IndexByte(body, '\\') >= 0
+	switch {
+	case !utf8.Valid(body):
 		d.bad("the body is not valid UTF-8")
-		return
-	}
-	if tooDeep(body, d.limits.Nesting) {
+	case escaped && !wellEscaped(body):
+		d.bad("the body holds a malformed escape")
+	case tooDeep(body, d.limits.Nesting):
 		d.bad("the body nests too deep")
-		return
+	case !escaped && d.openOnce(body):
+	default:
+		d.openTwice(body)
 	}
+}
+
+// openOnce parses a body without escapes in one pass, as most are, and reports
+// whether it may: where "content" stands twice, the second must replace the
+// first, not be merged into it. A body that looks odd takes two passes too.
+func (d *Decoder) openOnce(body []byte) bool {
 	d.flat = flat{}
 	c := &d.flat.Content
-	if bytes.IndexByte(body, '\\') < 0 && bytes.Count(body, contentKey) == 1 &&
-		unmarshal(body, &d.flat) && len(c.Token)+len(c.ID) > 0 {
-		return
-	}
-	d.openTwice(body)
+	return bytes.Count(body, contentKey) == 1 && unmarshal(body, &d.flat) && len(c.Token)+len(c.ID) > 0
 }
 
 func (d *Decoder) openTwice(body []byte) {
@@ -275,6 +280,9 @@ func (d *Decoder) members(c *content) []uuid.UUID {
 	}
 	d.ids = d.ids[:0]
 	for i := range list {
+		if d.fault.State != 0 { // a frame of bad members costs no more than one
+			return nil
+		}
 		d.ids = append(d.ids, d.id("member.id", list[i].ID))
 	}
 	return d.ids
@@ -295,7 +303,7 @@ func (d *Decoder) text(field string, v raw) (Text, int) {
 		return text, len(text)
 	}
 	text, size, err := canonical(v)
-	if err != nil { // sonic has checked the escapes; refuse rather than trust
+	if err != nil { // the escapes have been checked; refuse rather than trust
 		d.bad(field + " must be a string")
 	}
 	return text, size
@@ -342,10 +350,48 @@ func parseInteger(v raw) (int64, bool) {
 	return 0, false
 }
 
-// tooDeep reports whether objects and arrays nest deeper than limit. A body
-// needs two bytes a level, so that only large ones are looked through.
+// wellEscaped reports whether each backslash of body begins an escape of JSON.
+// sonic looks only into the strings that it decodes: of those that it skips it
+// takes any escape, and a raw control character behind a backslash.
+func wellEscaped(body []byte) bool {
+	for {
+		i := bytes.IndexByte(body, '\\')
+		if i < 0 {
+			return true
+		}
+		n := escapeBytes(body[i:])
+		if n == 0 {
+			return false
+		}
+		body = body[i+n:]
+	}
+}
+
+// escapeBytes is the length of the escape that s begins with; 0: it is none.
+func escapeBytes(s []byte) int {
+	if len(s) < 2 {
+		return 0
+	}
+	switch s[1] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return 2
+	case 'u':
+		var point [2]byte
+		if len(s) < 6 {
+			return 0
+		}
+		if _, err := hex.Decode(point[:], s[2:6]); err != nil {
+			return 0
+		}
+		return 6
+	}
+	return 0
+}
+
+// tooDeep reports whether objects and arrays nest deeper than limit. Most bodies
+// have too few brackets for that, and counting them is quick.
 func tooDeep(body []byte, limit int) bool {
-	if len(body) <= 2*limit {
+	if len(body) <= 2*limit || bytes.Count(body, []byte{'['})+bytes.Count(body, []byte{'{'}) <= limit {
 		return false
 	}
 	depth, quoted := 0, false

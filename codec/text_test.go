@@ -1,0 +1,104 @@
+package codec
+
+import (
+	stdjson "encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"unicode/utf16"
+
+	"pgregory.net/rapid"
+)
+
+// anyString draws strings with more than their share of what needs escapes.
+var anyString = rapid.StringOf(rapid.OneOf(
+	rapid.Rune(),
+	rapid.RuneFrom([]rune("\"\\/\b\f\n\r\t\x00\x1f\x7f<>&'\u2028\u2029\ufffd\uffff中é😀\U0010ffffab")),
+))
+
+// escapeAnyhow writes s as the inside of a JSON string in one of its many ways:
+// each rune plain, in a short escape or by its code point, in either case.
+func escapeAnyhow(t *rapid.T, s string) string {
+	short := map[rune]string{'"': `\"`, '\\': `\\`, '/': `\/`, '\b': `\b`, '\f': `\f`, '\n': `\n`, '\r': `\r`, '\t': `\t`}
+	var b strings.Builder
+	for _, r := range s {
+		units := utf16.Encode([]rune{r})
+		switch way := rapid.IntRange(0, 3).Draw(t, "way"); {
+		case way == 0 && r >= ' ' && r != '"' && r != '\\':
+			b.WriteRune(r)
+		case way <= 1 && short[r] != "":
+			b.WriteString(short[r])
+		case way == 2:
+			for _, unit := range units {
+				fmt.Fprintf(&b, `\u%04x`, unit)
+			}
+		default:
+			for _, unit := range units {
+				fmt.Fprintf(&b, `\u%04X`, unit)
+			}
+		}
+	}
+	return b.String()
+}
+
+func TestEqualStringsHaveEqualTexts(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := anyString.Draw(t, "s")
+		want, err := quote(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(want) != escape(s) {
+			t.Fatalf("quote(%q) = %s, want %s", s, want, escape(s))
+		}
+		for range 3 {
+			var d Decoder
+			quoted := `"` + escapeAnyhow(t, s) + `"`
+			text, size := d.text("msg", raw(quoted))
+			if string(text) != string(want) || size != len(s) || d.fault.State != 0 {
+				t.Fatalf("%s is %q of %d bytes, %v; want %q of %d", quoted, text, size, d.fault, want, len(s))
+			}
+			text, size, err := canonical([]byte(quoted)) // also of strings without escapes
+			if string(text) != string(want) || size != len(s) || err != nil {
+				t.Fatalf("canonical(%s) = %q, %d, %v; want %q, %d", quoted, text, size, err, want, len(s))
+			}
+		}
+	})
+}
+
+func TestTextMeansItsString(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := anyString.Draw(t, "s")
+		text, err := quote(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got string
+		if err := stdjson.Unmarshal([]byte(`"`+string(text)+`"`), &got); err != nil || got != s {
+			t.Fatalf("%q came back as %q, %v", s, got, err)
+		}
+	})
+}
+
+// encoding/json writes strings its own way; they have the same Text.
+func TestTextOfWhatEncodingJSONWrites(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := anyString.Draw(t, "s")
+		quoted, err := stdjson.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, size, err := canonical(quoted)
+		if string(text) != escape(s) || size != len(s) || err != nil {
+			t.Fatalf("canonical(%s) = %q, %d, %v", quoted, text, size, err)
+		}
+	})
+}
+
+func TestCanonicalRefusesWhatIsNoString(t *testing.T) {
+	for _, quoted := range []string{`"`, `"\"`, `"\x"`, `"\u12"`, `"a`, `5`, `"a"b`, "\"\x01\"", "\"\\\x01\""} {
+		if text, size, err := canonical([]byte(quoted)); err == nil {
+			t.Errorf("canonical(%s) = %q, %d", quoted, text, size)
+		}
+	}
+}

@@ -34,10 +34,10 @@ type conn struct {
 	fin     time.Duration // FIN was sent
 
 	inHand  uint64 // place of the request being handled, plus 1
-	greeted bool // a first whole frame has come
-	touched bool // in loop.touched
-	doomed  bool // to be closed at once
-	closed  bool // gnet has closed it
+	greeted bool   // a first whole frame has come
+	touched bool   // in loop.touched
+	doomed  bool   // to be closed at once
+	closed  bool   // gnet has closed it
 }
 
 // parked is a request behind a user that is being looked up. It has its place

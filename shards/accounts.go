@@ -83,10 +83,10 @@ func (s *accounts) register(op *Op, w *pebble.Batch) error {
 		return nil
 	}
 	u := account{id: op.User, name: append(codec.Text(nil), op.Name...)}
-	if err := w.Set(idKey(u.id), appendName(nil, u.name), nil); err != nil {
+	if err := w.Set(idKey(u.id), encodeName(u.name), nil); err != nil {
 		return err
 	}
-	if err := w.Set(tokenKey(key), appendAccount(nil, &u), nil); err != nil {
+	if err := w.Set(tokenKey(key), encodeAccount(&u), nil); err != nil {
 		return err
 	}
 	s.byID.Put(u.id, u.name)

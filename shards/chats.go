@@ -378,7 +378,18 @@ func (c *refCache) key(sender uuid.UUID, ref codec.Text) (k refKey) {
 	return k
 }
 
-func (c *refCache) get(chat int64) (*refs, bool) { return c.chats.Get(chat) }
+// get counts refs that come up from the old generation once more: a chat in use
+// takes them along into every new one.
+func (c *refCache) get(chat int64) (*refs, bool) {
+	if r, ok := c.chats.young[chat]; ok {
+		return r, true
+	}
+	r, ok := c.chats.Get(chat)
+	if ok {
+		c.added += len(r.order)
+	}
+	return r, ok
+}
 
 func (c *refCache) put(chat int64, r *refs) { c.chats.Put(chat, r) }
 

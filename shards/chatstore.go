@@ -22,11 +22,11 @@ func (s chatStore) putMessage(w *pebble.Batch, chat, index int64, m *message) er
 }
 
 func (s chatStore) putChat(w *pebble.Batch, chat int64, c *chatRecord) error {
-	return w.Set(chatKey(chat), c.append(nil), nil)
+	return w.Set(chatKey(chat), c.encode(), nil)
 }
 
 func (s chatStore) putMember(w *pebble.Batch, chat int64, m Member) error {
-	if err := w.Set(memberKey(chat, m.ID), appendName(nil, m.Name), nil); err != nil {
+	if err := w.Set(memberKey(chat, m.ID), encodeName(m.Name), nil); err != nil {
 		return err
 	}
 	return w.Set(userKey(m.ID, chat), nil, nil)

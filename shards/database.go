@@ -101,7 +101,8 @@ type pebbleLogger struct {
 	fatal func(error)
 }
 
-func (l *pebbleLogger) Infof(format string, args ...any)  { l.log.Debug(fmt.Sprintf(format, args...)) }
+func (l *pebbleLogger) Infof(format string, args ...any) { l.log.Debug(fmt.Sprintf(format, args...)) }
+
 func (l *pebbleLogger) Errorf(format string, args ...any) { l.log.Error(fmt.Sprintf(format, args...)) }
 
 func (l *pebbleLogger) Fatalf(format string, args ...any) {

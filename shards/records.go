@@ -122,13 +122,13 @@ type chatRecord struct {
 	name    codec.Text
 }
 
-func (c *chatRecord) append(dst []byte) []byte {
+func (c *chatRecord) encode() []byte {
 	group := byte(0)
 	if c.group {
 		group = 1
 	}
-	dst = binary.AppendUvarint(append(dst, recordVersion, group), uint64(c.members))
-	return append(dst, c.name...)
+	record := binary.AppendUvarint([]byte{recordVersion, group}, uint64(c.members))
+	return append(record, c.name...)
 }
 
 func (c *chatRecord) decode(src []byte) error {
@@ -142,9 +142,7 @@ func (c *chatRecord) decode(src []byte) error {
 	return r.err
 }
 
-func appendName(dst []byte, name codec.Text) []byte {
-	return append(append(dst, recordVersion), name...)
-}
+func encodeName(name codec.Text) []byte { return append([]byte{recordVersion}, name...) }
 
 // decodeName returns a copy of the name in a member's or an id's record.
 func decodeName(src []byte) (codec.Text, error) {
@@ -153,9 +151,8 @@ func decodeName(src []byte) (codec.Text, error) {
 	return append(codec.Text(nil), r.src...), r.err
 }
 
-func appendAccount(dst []byte, u *account) []byte {
-	dst = append(append(dst, recordVersion), u.id[:]...)
-	return append(dst, u.name...)
+func encodeAccount(u *account) []byte {
+	return append(append([]byte{recordVersion}, u.id[:]...), u.name...)
 }
 
 func decodeAccount(src []byte) (u account, err error) {

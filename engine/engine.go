@@ -32,7 +32,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -179,7 +178,7 @@ func New(config Config, store *shards.Store) (*Server, error) {
 // owed, all within DrainTimeout. Any other end is an error. It may be called
 // once.
 func (s *Server) Run(ctx context.Context) error {
-	addr, err := claim(s.config.Listen)
+	addr, err := Claim(s.config.Listen)
 	if err != nil {
 		return err
 	}
@@ -223,20 +222,6 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("serve %s: the event loops ended unasked", addr)
 	}
 	return nil
-}
-
-// claim binds the address once without SO_REUSEPORT, which would let two servers
-// share it in silence, and returns it with its port.
-func claim(addr string) (string, error) {
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return "", fmt.Errorf("listen: %w", err)
-	}
-	bound := l.Addr().String()
-	if err := l.Close(); err != nil {
-		return "", fmt.Errorf("listen: %w", err)
-	}
-	return bound, nil
 }
 
 // drain finishes what is in flight and then lets every connection end.

@@ -38,7 +38,7 @@ func (c *callCommand) run(ctx context.Context, in io.Reader, out, _ io.Writer) e
 		if err != nil {
 			return fmt.Errorf("read requests: %w", err)
 		}
-		defer f.Close() //nolint:errcheck // it was only read
+		defer func() { _ = f.Close() }() // it was only read
 		in = f
 	}
 	dialer := net.Dialer{Timeout: c.Timeout}
@@ -46,7 +46,7 @@ func (c *callCommand) run(ctx context.Context, in io.Reader, out, _ io.Writer) e
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
-	defer conn.Close() //nolint:errcheck // all replies have come
+	defer func() { _ = conn.Close() }() // all replies have come
 	for _, request := range c.JSON {
 		if err := c.call(conn, out, request); err != nil {
 			return err

@@ -3,7 +3,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -50,15 +49,16 @@ func parse(args []string, out, errs io.Writer) (chosen command, err error) {
 			"Each flag can be given as an environment variable too (--listen as THRONG_LISTEN); the flag wins."),
 		kong.DefaultEnvars("THRONG"),
 		kong.Writers(out, errs),
+		kong.WithHyphenPrefixedParameters(true), // -1 is a value like another, and then out of range
 		kong.ExplicitGroups([]kong.Group{{Key: "limits", Title: "Limits"}}),
-		kong.Exit(func(int) { panic(errHelped) }),
+		kong.Exit(func(int) { panic(helped{}) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
 	if err != nil {
 		return nil, fmt.Errorf("command line: %w", err)
 	}
 	defer func() { // kong prints help in the middle of parsing and expects to end there
 		if cause := recover(); cause != nil {
-			if cause != errHelped {
+			if _, helped := cause.(helped); !helped {
 				panic(cause)
 			}
 			chosen, err = nil, nil
@@ -80,4 +80,5 @@ func parse(args []string, out, errs io.Writer) (chosen command, err error) {
 	}
 }
 
-var errHelped = errors.New("help was printed")
+// helped is what ends parsing once help was printed.
+type helped struct{}

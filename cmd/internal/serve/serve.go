@@ -12,6 +12,7 @@ import (
 	"os"
 	"reflect"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -75,6 +76,10 @@ func (c *Command) Run(ctx context.Context, out, errs io.Writer) error {
 	if err != nil {
 		return err
 	}
+	addr, err := engine.Claim(c.Listen) // before a data directory is made or touched
+	if err != nil {
+		return err
+	}
 	store, err := shards.Open(c.storeConfig(log, files))
 	if err != nil {
 		return err
@@ -83,7 +88,7 @@ func (c *Command) Run(ctx context.Context, out, errs io.Writer) error {
 	if err != nil {
 		return errors.Join(err, store.Close())
 	}
-	config := c.engineConfig(log, connections)
+	config := c.engineConfig(log, addr, connections)
 	config.Ready = func(addr string) { c.printReady(out, log, addr, store.Shards()) }
 	server, err := engine.New(config, store)
 	if err != nil {
@@ -119,12 +124,9 @@ func (c *Command) check() error {
 	if err := c.checkListen(); err != nil {
 		faults = append(faults, err)
 	}
-	if len(faults) == 0 { // bounds are of use only for values that were read
-		fault(c.Shards.N != 0 && (c.Shards.N < shards.MinShards || c.Shards.N > shards.MaxShards),
-			fmt.Sprintf("--shards: must be %d to %d, not %d", shards.MinShards, shards.MaxShards, c.Shards.N))
-	}
 	for _, b := range c.bounds() {
-		fault(b.value < b.low || b.value > b.high,
+		outside := b.value < b.low || b.value > b.high
+		fault(b.read.err == nil && outside,
 			fmt.Sprintf("--%s: must be %d to %d, not %d", b.flag, b.low, b.high, b.value))
 	}
 	if len(faults) > 0 {
@@ -180,9 +182,9 @@ func (c *Command) storeConfig(log *slog.Logger, files int) shards.Config {
 	}
 }
 
-func (c *Command) engineConfig(log *slog.Logger, connections int) engine.Config {
+func (c *Command) engineConfig(log *slog.Logger, addr string, connections int) engine.Config {
 	return engine.Config{
-		Listen: c.Listen,
+		Listen: addr,
 		Limits: codec.Limits{
 			Frame:   int(c.MaxRequest.N),
 			Text:    int(c.MaxText.N),
@@ -247,35 +249,47 @@ func (c *Command) connections(log *slog.Logger, tableFiles, shardCount int) (int
 	return int(c.MaxConnections.N), nil
 }
 
+// bound is a flag's value and its range.
 type bound struct {
 	flag             string
+	read             flagFault // a value that was not read has no range
 	value, low, high int64
 }
 
-// bounds lists the flags that have a range, with it.
 func (c *Command) bounds() []bound {
 	const most = 1 << 40
-	return []bound{
-		{"memory", c.Memory.N, shards.MinMemory, most},
-		{"max-request", c.MaxRequest.N, 64, 1 << 30},
-		{"max-text", c.MaxText.N, 1, 1 << 30},
-		{"max-name", c.MaxName.N, 1, 1 << 20},
-		{"max-ref", c.MaxRef.N, 1, 1 << 20},
-		{"max-nesting", c.MaxNesting.N, 2, codec.NestingCeiling},
-		{"max-reply", c.MaxReply.N, 64, 1 << 30},
-		{"max-in-flight", c.MaxInFlight.N, 1, 1 << 24},
-		{"max-in-flight-bytes", c.MaxInFlightBytes.N, 1, most},
-		{"max-unread", c.MaxUnread.N, c.MaxReply.N, most},
-		{"max-bad-requests", c.MaxBadRequests.N, 1, most},
-		{"mailbox-requests", c.MailboxRequests.N, 1, 1 << 24},
-		{"mailbox-bytes", c.MailboxBytes.N, 1, most},
-		{"max-connections", c.MaxConnections.N, 1, 1 << 24},
-		{"first-frame-timeout", int64(c.FirstFrameTimeout.D), 1, 1 << 62},
-		{"partial-frame-timeout", int64(c.PartialFrameTimeout.D), 1, 1 << 62},
-		{"idle-timeout", int64(c.IdleTimeout.D), 0, 1 << 62},
-		{"drain-timeout", int64(c.DrainTimeout.D), 1, 1 << 62},
-		{"disk-floor", c.DiskFloor.N, 0, 1 << 62},
+	count := func(flag string, v Count, low, high int64) bound { return bound{flag, v.flagFault, v.N, low, high} }
+	size := func(flag string, v Size, low, high int64) bound { return bound{flag, v.flagFault, v.N, low, high} }
+	list := []bound{
+		size("memory", c.Memory, shards.MinMemory, most),
+		size("max-request", c.MaxRequest, 64, 1<<30),
+		size("max-text", c.MaxText, 1, 1<<30),
+		size("max-name", c.MaxName, 1, 1<<20),
+		size("max-ref", c.MaxRef, 1, 1<<20),
+		count("max-nesting", c.MaxNesting, 2, codec.NestingCeiling),
+		size("max-reply", c.MaxReply, 64, 1<<30),
+		count("max-in-flight", c.MaxInFlight, 1, 1<<24),
+		size("max-in-flight-bytes", c.MaxInFlightBytes, 1, most),
+		size("max-unread", c.MaxUnread, c.MaxReply.N, most), // or no read could be answered
+		count("max-bad-requests", c.MaxBadRequests, 1, most),
+		count("mailbox-requests", c.MailboxRequests, 1, 1<<24),
+		size("mailbox-bytes", c.MailboxBytes, 1, most),
+		count("max-connections", c.MaxConnections, 1, 1<<24),
 	}
+	if c.Shards.N != 0 {
+		list = append(list, count("shards", c.Shards, shards.MinShards, shards.MaxShards))
+	}
+	for _, d := range []struct {
+		flag string
+		Duration
+	}{
+		{"first-frame-timeout", c.FirstFrameTimeout},
+		{"partial-frame-timeout", c.PartialFrameTimeout},
+		{"drain-timeout", c.DrainTimeout},
+	} {
+		list = append(list, bound{d.flag, d.flagFault, int64(d.D / time.Millisecond), 1, most})
+	}
+	return list
 }
 
 // Status returns the exit status for what Run returned.

@@ -9,29 +9,57 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Claim finds out whether a server could listen on addr now, and returns addr
-// with its port, chosen where it was 0. Nothing stays bound. It binds without
-// SO_REUSEPORT, which the loops need and which would let two servers share a
-// port in silence; and it does not listen, so that no client gets in early.
-func Claim(addr string) (string, error) {
+// Claim is one process's right to serve on an address. The loops bind with
+// SO_REUSEPORT, which alone would let two servers share a port in silence.
+type Claim struct {
+	addr string
+	held int // an abstract Unix socket named after the address: one process can bind it
+}
+
+// NewClaim finds out whether a server could listen on addr and holds the right to
+// it until Release, or the process's end. It binds the port for a moment and does
+// not listen, so that no client gets in early.
+func NewClaim(addr string) (*Claim, error) {
+	bound, err := probe(addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", addr, err)
+	}
+	held, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: open a socket: %w", addr, err)
+	}
+	c := &Claim{addr: bound, held: held}
+	if err := unix.Bind(held, &unix.SockaddrUnix{Name: "@throng/" + bound}); err != nil {
+		c.Release()
+		return nil, fmt.Errorf("listen on %s: another server is starting there: %w", addr, err)
+	}
+	return c, nil
+}
+
+// Addr returns the address with its port, chosen where it was 0.
+func (c *Claim) Addr() string { return c.addr }
+
+// Release gives the right back.
+func (c *Claim) Release() { _ = unix.Close(c.held) }
+
+// probe binds addr as a listener would, but without SO_REUSEPORT, and returns it
+// with its port. Nothing stays bound.
+func probe(addr string) (string, error) {
 	wanted, err := net.ResolveTCPAddr("tcp", addr)
 	if err != nil {
-		return "", fmt.Errorf("listen: %w", err)
+		return "", err
 	}
 	family, sockaddr := sockaddrOf(wanted)
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return "", fmt.Errorf("listen: open a socket: %w", err)
+		return "", fmt.Errorf("open a socket: %w", err)
 	}
 	port, err := bind(fd, sockaddr)
 	if err = errors.Join(err, unix.Close(fd)); err != nil {
-		return "", fmt.Errorf("listen on %s: %w", addr, err)
+		return "", err
 	}
 	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return "", fmt.Errorf("listen: %w", err)
-	}
-	return net.JoinHostPort(host, strconv.Itoa(port)), nil
+	return net.JoinHostPort(host, strconv.Itoa(port)), err
 }
 
 // bind binds fd as a listener would be and returns the port.

@@ -20,7 +20,8 @@ type conn struct {
 	budget *shards.Budget
 
 	replies       replies
-	parked        []parked // requests that wait for a user to be looked up
+	parked        []parked         // requests that wait for a user to be looked up
+	lookups       map[int64]lookup // by token, of the parked requests
 	inFlightBytes int
 	refusals      int // replies owed that stand for requests that went no further
 	outbound      int // bytes that gnet held for the peer when last looked at
@@ -30,39 +31,61 @@ type conn struct {
 	opened  time.Duration
 	active  time.Duration // the last bytes from the peer
 	partial time.Duration // a frame has begun and not ended
-	ending  time.Duration // finish was called
-	fin     time.Duration // FIN was sent
+	since   time.Duration // the phase began
 
+	phase   phase
 	inHand  uint64 // place of the request being handled, plus 1
 	greeted bool   // a first whole frame has come
 	touched bool   // in loop.touched
-	doomed  bool   // to be closed at once
-	closed  bool   // gnet has closed it
 }
+
+// phase is how far a connection's life has come. It only moves on.
+type phase uint8
+
+const (
+	serving   phase = iota
+	ending          // what still comes is thrown away; what is owed is sent
+	lingering       // FIN is sent: see lingerTimeout
+	doomed          // to be closed at once
+	closed          // gnet has closed it
+)
 
 // parked is a request behind a user that is being looked up. It has its place
 // among the replies and is decoded again when its turn comes.
 type parked struct {
 	place uint64
+	token int64
 	body  []byte
+}
+
+// lookup is a question to the accounts.
+type lookup struct {
+	answer shards.Status // Unanswered: under way
+	user   user
+}
+
+func (c *conn) enter(p phase) {
+	if c.phase < p {
+		c.phase, c.since = p, c.loop.now()
+	}
 }
 
 // traffic takes in what one read brought.
 func (c *conn) traffic() {
-	defer c.survive()
+	defer c.survive(c.lastWords)
 	data, err := c.sock.Next(-1)
-	if err != nil || c.ending > 0 { // after finish, what comes is thrown away
+	if err != nil || c.phase != serving {
 		return
 	}
 	c.active = c.loop.now()
 	c.loop.readClock()
 	c.settle()
-	for c.ending == 0 && !c.doomed {
+	for c.phase == serving {
 		var body []byte
 		body, data, err = c.cutter.Cut(data)
 		if err != nil {
 			c.refuse(0, badFrame)
-			c.finish()
+			c.enter(ending)
 			break
 		}
 		if body == nil {
@@ -84,10 +107,8 @@ func (c *conn) take(body []byte) {
 	r := &l.request
 	if fault := l.decoder.Decode(body, r); fault != nil {
 		c.refuse(r.Service, outcome{state: fault.State, msg: fault.Msg})
-		c.countBad(fault.State)
 		return
 	}
-	c.bad = 0
 	if o, ok := c.admit(r, len(body)); !ok {
 		c.refuse(r.Service, o)
 		return
@@ -98,17 +119,6 @@ func (c *conn) take(body []byte) {
 	c.inHand = place + 1
 	c.route(place, body, r)
 	c.inHand = 0
-}
-
-// countBad closes the connection of a peer that sends nothing but nonsense.
-func (c *conn) countBad(state codec.State) {
-	if state != codec.StateBadRequest {
-		c.bad = 0
-		return
-	}
-	if c.bad++; c.bad >= c.loop.server.config.BadRequests {
-		c.finish()
-	}
 }
 
 // admit checks the load and the state of the server.
@@ -142,38 +152,65 @@ func (l *loop) busy(r *codec.Request) bool {
 	return false
 }
 
-// minReplyBytes is less than any reply's frame.
-const minReplyBytes = 64
+// A connection may be owed as many refusals as would fill what it may leave
+// unread, and hold as many places as it may have requests in flight, twice; where
+// those limits are set very low, so many of each.
+const (
+	minReplyBytes = 64 // less than any reply's frame
+	minRefusals   = 1024
+)
 
 // refuse answers, in its turn, a request that goes no further. Equal refusals in
 // a row share a place, so that a flood of them costs no memory while it waits.
-// A peer that is owed more of them than it may leave unread is given up.
+// A peer that is owed more of them than it may be is given up.
 func (c *conn) refuse(service codec.Service, o outcome) {
-	config := &c.loop.server.config
+	c.countBad(o.state)
+	if c.owedTooMuch() {
+		c.flush()
+	}
+	if c.owedTooMuch() {
+		c.enter(doomed)
+		return
+	}
 	c.refusals++
-	last := c.replies.last()
-	switch {
-	case c.refusals > config.UnreadBytes/minReplyBytes, c.replies.len() >= 2*config.InFlight:
-		c.doomed = true
-	case last != nil && last.run > 0 && last.state == o.state && last.msg == o.msg:
+	if last := c.replies.last(); last != nil && last.run > 0 && last.state == o.state && last.msg == o.msg {
 		last.run++
-	default:
-		_, r := c.replies.push()
-		r.service, r.outcome, r.finished, r.run = service, o, true, 1
+		return
+	}
+	_, r := c.replies.push()
+	r.service, r.outcome, r.finished, r.run = service, o, true, 1
+}
+
+func (c *conn) owedTooMuch() bool {
+	config := &c.loop.server.config
+	return c.refusals >= max(minRefusals, config.UnreadBytes/minReplyBytes) ||
+		c.replies.len() >= max(minRefusals, 2*config.InFlight)
+}
+
+// countBad ends the connection of a peer that sends nothing but nonsense.
+func (c *conn) countBad(state codec.State) {
+	if state != codec.StateBadRequest {
+		c.bad = 0
+		return
+	}
+	if c.bad++; c.bad >= c.loop.server.config.BadRequests {
+		c.enter(ending)
 	}
 }
 
 // finishReply puts an outcome to its place; flush writes it in its turn.
 func (c *conn) finishReply(place uint64, o outcome) {
+	c.countBad(o.state)
 	r := c.replies.at(place)
 	r.outcome, r.finished, r.creation = o, true, nil
 }
 
 // flush writes all replies whose turn has come, in one write.
 func (c *conn) flush() {
-	if c.closed || c.doomed {
+	if c.phase >= doomed {
 		return
 	}
+	defer c.survive(nil) // whose place the next words would take is not known then
 	out, built := c.loop.out[:0], 0
 	for !c.replies.empty() {
 		r := c.replies.at(c.replies.head)
@@ -188,7 +225,7 @@ func (c *conn) flush() {
 	}
 	c.budget.Charge(len(out) - built) // the readers have charged the rest
 	c.write(out)
-	if cap(out) > maxFreeBytes {
+	if cap(out) > maxKeptBytes {
 		out = nil
 	}
 	c.loop.out = out
@@ -199,14 +236,14 @@ func (c *conn) write(out []byte) {
 	if len(out) == 0 {
 		return
 	}
-	if _, err := c.sock.Write(out); err != nil || c.closed {
+	if _, err := c.sock.Write(out); err != nil || c.phase == closed {
 		return // gnet has closed the connection
 	}
 	c.outbound += len(out)
 	c.settle()
 	limit := int64(c.loop.server.config.UnreadBytes)
 	if c.budget.Used() > limit+limit/unreadGrace {
-		c.doomed = true
+		c.enter(doomed)
 	}
 }
 
@@ -217,63 +254,63 @@ func (c *conn) settle() {
 	c.outbound = held
 }
 
-// finish lets the connection end: nothing more is read, and when all that is
-// owed is sent, it closes.
-func (c *conn) finish() {
-	if c.ending == 0 {
-		c.ending = c.loop.now()
-	}
-}
-
 // sayGoodbye sends FIN behind the last reply of a connection that ends.
 func (c *conn) sayGoodbye() {
-	if c.ending == 0 || c.fin > 0 || c.closed || !c.replies.empty() || c.sock.OutboundBuffered() > 0 {
+	if c.phase != ending || !c.replies.empty() || c.sock.OutboundBuffered() > 0 {
 		return
 	}
-	c.fin = c.loop.now()
+	c.enter(lingering)
 	if err := unix.Shutdown(c.sock.Fd(), unix.SHUT_WR); err != nil {
-		c.doomed = true
+		c.enter(doomed)
 	}
 }
 
 // sweep looks after the connection's timers and gives memory back.
 func (c *conn) sweep(now time.Duration) {
-	config := &c.loop.server.config
+	defer c.survive(nil)
 	c.settle()
 	c.sayGoodbye()
-	idle := c.replies.empty() && c.outbound == 0
-	late := func(since, limit time.Duration) bool { return since > 0 && limit > 0 && now-since >= limit }
-	switch {
-	case late(c.fin, lingerTimeout),
-		late(c.ending, closeTimeout) && c.replies.empty(),
-		!c.greeted && late(c.opened, config.FirstFrame),
-		late(c.partial, config.PartialFrame),
-		idle && late(max(c.opened, c.active), config.IdleTimeout):
-		c.doomed = true
+	if c.late(now) {
+		c.enter(doomed)
 	}
 	if now-c.active >= tickInterval {
 		c.replies.shrink()
 	}
 }
 
-// survive keeps a panic in the handling of one request from the others: it
-// closes the connection, and first sends what is owed.
-func (c *conn) survive() {
+// late reports whether one of the connection's timers has run out.
+func (c *conn) late(now time.Duration) bool {
+	config := &c.loop.server.config
+	switch c.phase {
+	case lingering:
+		return now-c.since >= lingerTimeout
+	case ending:
+		return now-c.since >= closeTimeout && c.replies.empty()
+	}
+	idle := c.replies.empty() && c.outbound == 0
+	return !c.greeted && now-c.opened >= config.FirstFrame ||
+		c.partial > 0 && now-c.partial >= config.PartialFrame ||
+		idle && config.IdleTimeout > 0 && now-max(c.opened, c.active) >= config.IdleTimeout
+}
+
+// survive keeps a panic in what is done for one connection from the others: it
+// closes that connection, and first has it say what it still may.
+func (c *conn) survive(say func()) {
 	cause := recover()
 	if cause == nil {
 		return
 	}
 	c.loop.panicked(cause)
-	c.doomed = true
-	clear(c.loop.hand)
 	defer func() {
 		if again := recover(); again != nil {
 			c.loop.panicked(again)
 		}
 	}()
-	if !c.closed {
-		c.lastWords()
+	c.loop.dropHand()
+	if c.phase < doomed && say != nil {
+		say()
 	}
+	c.enter(doomed)
 }
 
 // lastWords writes the finished replies and then 500, if the next in turn is the

@@ -27,55 +27,83 @@ func (c *conn) route(place uint64, body []byte, r *codec.Request) {
 		c.register(place, r)
 		return
 	}
-	u, known := c.loop.users.Get(r.Token)
-	if known && len(c.parked) == 0 {
-		c.dispatch(place, r, u)
-		return
-	}
 	if len(c.parked) == 0 {
-		c.lookUp(r.Token)
-	}
-	c.parked = append(c.parked, parked{place, slices.Clone(body)})
-}
-
-func (c *conn) lookUp(token int64) {
-	c.add(c.loop.server.store.Accounts(), shards.Op{Kind: shards.Lookup, Token: token}, 0)
-}
-
-// lookedUp carries on with the parked requests, up to the next one whose user is
-// not known either.
-func (c *conn) lookedUp(op *shards.Op) {
-	l := c.loop
-	if op.Answer.Status == shards.OK {
-		l.users.Put(op.Token, user{op.User, op.Name})
-	}
-	for len(c.parked) > 0 {
-		p, r := c.parked[0], &l.request
-		if fault := l.decoder.Decode(p.body, r); fault != nil {
-			panic("engine: a parked request no longer decodes")
-		}
-		u, known := l.users.Get(r.Token)
-		switch {
-		case known:
-			c.dispatch(p.place, r, u)
-		case r.Token == op.Token:
-			c.finishReply(p.place, unknownUser(r.Service, &op.Answer))
-		default:
-			c.lookUp(r.Token)
+		if u, known := c.loop.users.Get(r.Token); known {
+			c.dispatch(place, r, u)
 			return
 		}
+	}
+	c.lookUp(r.Token, len(body))
+	c.parked = append(c.parked, parked{place, r.Token, slices.Clone(body)})
+}
+
+// lookUp asks the accounts who a token belongs to, where nobody knows or has
+// asked.
+func (c *conn) lookUp(token int64, bytes int) {
+	if _, asked := c.lookups[token]; asked {
+		return
+	}
+	if _, known := c.loop.users.Get(token); known {
+		return
+	}
+	if c.lookups == nil {
+		c.lookups = make(map[int64]lookup)
+	}
+	c.lookups[token] = lookup{}
+	c.add(c.loop.server.store.Accounts(), shards.Op{Kind: shards.Lookup, Token: token}, bytes)
+}
+
+// lookedUp notes an answer of the accounts and carries on with the parked
+// requests.
+func (c *conn) lookedUp(op *shards.Op) {
+	u := user{op.User, op.Name}
+	if op.Answer.Status == shards.OK {
+		c.loop.users.Put(op.Token, u, userBytes+int64(len(u.name)))
+	}
+	c.lookups[op.Token] = lookup{op.Answer.Status, u}
+	c.loop.readClock()
+	for len(c.parked) > 0 && c.unpark(c.parked[0]) {
 		c.parked[0] = parked{}
 		c.parked = c.parked[1:]
 	}
-	c.parked = nil
+	if len(c.parked) == 0 {
+		c.parked, c.lookups = nil, nil
+	}
+}
+
+// unpark dispatches a parked request; it reports false where its user is still
+// being looked up.
+func (c *conn) unpark(p parked) bool {
+	found, asked := c.lookups[p.token]
+	if !asked {
+		u, known := c.loop.users.Get(p.token)
+		if !known { // forgotten in the meantime
+			c.lookUp(p.token, len(p.body))
+			return false
+		}
+		found = lookup{shards.OK, u}
+	}
+	if found.answer == shards.Unanswered {
+		return false
+	}
+	r := &c.loop.request
+	if fault := c.loop.decoder.Decode(p.body, r); fault != nil {
+		panic("engine: a parked request no longer decodes")
+	}
+	if found.answer == shards.OK {
+		c.dispatch(p.place, r, found.user)
+	} else {
+		c.finishReply(p.place, unknownUser(r.Service, found.answer))
+	}
+	return true
 }
 
 // unknownUser is the reply to a request whose user could not be found.
-func unknownUser(service codec.Service, a *shards.Answer) outcome {
-	if service == codec.Login && a.Status == shards.NoUser {
+func unknownUser(service codec.Service, answer shards.Status) outcome {
+	if service == codec.Login && answer == shards.NoUser {
 		return wrongLogin
 	}
-	return outcomeOf(a)
+	return outcomeOf(&shards.Answer{Status: answer})
 }
 
 // dispatch hands the request of a known user to its shard.
@@ -152,6 +180,21 @@ func (c *conn) handOver() {
 	}
 }
 
+// dropHand lets go what was to be handed over for a connection that panicked.
+func (l *loop) dropHand() {
+	for to, b := range l.hand {
+		l.hand[to] = nil
+		if b == nil {
+			continue
+		}
+		for i := range b.Ops {
+			if b.Ops[i].Kind == shards.FindChats {
+				b.Ops[i].Find.Abandon()
+			}
+		}
+	}
+}
+
 // turnedAway answers the operations of a batch that a mailbox had no room for.
 func (c *conn) turnedAway(b *shards.Batch) {
 	for i := range b.Ops {
@@ -168,7 +211,7 @@ func (c *conn) turnedAway(b *shards.Batch) {
 // replies, or on to the next operation that the request needs.
 func (c *conn) answered(op *shards.Op) {
 	if op.Answer.Status == shards.Crashed {
-		c.finish()
+		c.enter(ending)
 	}
 	switch op.Kind {
 	case shards.Lookup:
@@ -176,7 +219,7 @@ func (c *conn) answered(op *shards.Op) {
 		return
 	case shards.Resolve:
 		if op.Answer.Status == shards.OK {
-			c.createChat(op.Tag)
+			c.resolveMembers(op.Tag)
 			return
 		}
 	case shards.Create:
@@ -213,14 +256,17 @@ func (c *conn) findChats(place uint64, r *codec.Request, u user) {
 }
 
 // creation is a Create on its way: first the accounts tell the members' names,
-// then the chat's shard makes it; where its id turns out to be taken, once more
-// with another.
+// so many at a time, for others want to log in; then the chat's shard makes it;
+// where its id turns out to be taken, once more with another.
 type creation struct {
-	group   bool
-	name    codec.Text
-	members []shards.Member // the creator last
-	attempt int
+	group    bool
+	name     codec.Text
+	members  []shards.Member // the creator last
+	resolved int             // so many of them have been asked for
+	attempt  int
 }
+
+const resolveAtOnce = 512
 
 func (c *conn) create(place uint64, r *codec.Request, u user) {
 	others := othersOf(r.Members, u.id)
@@ -234,13 +280,24 @@ func (c *conn) create(place uint64, r *codec.Request, u user) {
 	}
 	made.members = append(made.members, shards.Member{ID: u.id, Name: u.name})
 	c.replies.at(place).creation = made
-	if len(others) == 0 {
+	c.resolveMembers(place)
+}
+
+// resolveMembers asks for the next members' names, and makes the chat when all
+// are there.
+func (c *conn) resolveMembers(place uint64) {
+	r := c.replies.at(place)
+	made := r.creation
+	left := made.members[made.resolved : len(made.members)-1]
+	if len(left) == 0 {
 		c.createChat(place)
 		return
 	}
+	next := left[:min(len(left), resolveAtOnce)]
+	made.resolved += len(next)
 	c.add(c.loop.server.store.Accounts(), shards.Op{
-		Kind: shards.Resolve, Tag: place, Members: made.members[:len(others)],
-	}, c.replies.at(place).bytes)
+		Kind: shards.Resolve, Tag: place, Members: next,
+	}, r.bytes)
 }
 
 // othersOf returns the members without duplicates and without the creator.
@@ -264,7 +321,7 @@ func (c *conn) createChat(place uint64) {
 	c.add(store.ShardOf(chat), shards.Op{
 		Kind: shards.Create, Tag: place, Chat: chat,
 		Group: made.group, Name: made.name, Members: made.members,
-	}, r.bytes)
+	}, shards.CreateBytes(made.members))
 }
 
 // draw returns a number that nobody can guess, 1 … highest, where highest is a

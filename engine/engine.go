@@ -28,10 +28,12 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,7 +53,6 @@ const (
 	DefaultBadRequests   = 100
 	DefaultFrameTimeout  = 30 * time.Second
 	DefaultDrainTimeout  = 10 * time.Second
-	DefaultDiskFloor     = 256 << 20
 )
 
 const (
@@ -75,7 +76,8 @@ const (
 // Config says how a Server serves. The zero value of a field means its default,
 // but for IdleTimeout and DiskFloor, where it means off.
 type Config struct {
-	Listen        string        // host:port; port 0: any
+	Claim         *Claim        // of the port, where the caller holds it already
+	Listen        string        // host:port; port 0: any; not used where there is a Claim
 	Limits        codec.Limits  // of a request
 	Connections   int           // open at once; a further one is closed on arrival
 	InFlight      int           // requests of a connection whose replies are not written
@@ -94,15 +96,18 @@ type Config struct {
 }
 
 func (c *Config) fill() error {
-	setDefault(&c.Limits, codec.DefaultLimits)
-	setDefault(&c.Connections, DefaultConnections)
-	setDefault(&c.InFlight, DefaultInFlight)
-	setDefault(&c.InFlightBytes, DefaultInFlightBytes)
-	setDefault(&c.UnreadBytes, DefaultUnreadBytes)
-	setDefault(&c.BadRequests, DefaultBadRequests)
-	setDefault(&c.FirstFrame, DefaultFrameTimeout)
-	setDefault(&c.PartialFrame, DefaultFrameTimeout)
-	setDefault(&c.DrainTimeout, DefaultDrainTimeout)
+	c.Limits = cmp.Or(c.Limits, codec.DefaultLimits)
+	c.Connections = cmp.Or(c.Connections, DefaultConnections)
+	c.InFlight = cmp.Or(c.InFlight, DefaultInFlight)
+	c.InFlightBytes = cmp.Or(c.InFlightBytes, DefaultInFlightBytes)
+	c.UnreadBytes = cmp.Or(c.UnreadBytes, DefaultUnreadBytes)
+	c.BadRequests = cmp.Or(c.BadRequests, DefaultBadRequests)
+	c.FirstFrame = cmp.Or(c.FirstFrame, DefaultFrameTimeout)
+	c.PartialFrame = cmp.Or(c.PartialFrame, DefaultFrameTimeout)
+	c.DrainTimeout = cmp.Or(c.DrainTimeout, DefaultDrainTimeout)
+	if c.Loops == 0 {
+		c.Loops = runtime.GOMAXPROCS(0)
+	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
@@ -118,6 +123,7 @@ func (c *Config) fill() error {
 		value int64
 	}{
 		{"connections", int64(c.Connections)},
+		{"event loops", int64(c.Loops)},
 		{"requests in flight", int64(c.InFlight)},
 		{"bytes in flight", int64(c.InFlightBytes)},
 		{"unread bytes", int64(c.UnreadBytes)},
@@ -131,13 +137,6 @@ func (c *Config) fill() error {
 		}
 	}
 	return errors.Join(faults...)
-}
-
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }
 
 // Server serves the protocol over one Store.
@@ -178,10 +177,15 @@ func New(config Config, store *shards.Store) (*Server, error) {
 // owed, all within DrainTimeout. Any other end is an error. It may be called
 // once.
 func (s *Server) Run(ctx context.Context) error {
-	addr, err := Claim(s.config.Listen)
-	if err != nil {
-		return err
+	claim := s.config.Claim
+	if claim == nil {
+		var err error
+		if claim, err = NewClaim(s.config.Listen); err != nil {
+			return err
+		}
+		defer claim.Release()
 	}
+	addr := claim.Addr()
 	if err := s.checkDisk(); err != nil {
 		return err
 	}
@@ -199,13 +203,14 @@ func (s *Server) Run(ctx context.Context) error {
 		case <-ended:
 		}
 	}()
-	err = gnet.Run(&handler{Server: s, addr: addr}, "tcp://"+addr,
-		gnet.WithMulticore(true),
+	err := gnet.Run(&handler{Server: s, addr: addr}, "tcp://"+addr,
 		gnet.WithNumEventLoop(s.config.Loops),
 		// Each loop accepts for itself, and a flood beyond the cap of connections
 		// is closed one by one; without it the flood runs into EMFILE, which ends
 		// the engine.
 		gnet.WithReusePort(true),
+		// Else what is left of an earlier server's connections keeps the port taken.
+		gnet.WithReuseAddr(true),
 		gnet.WithTCPKeepAlive(keepAlive),
 		gnet.WithTicker(true),
 		gnet.WithLogger(gnetLogger{s.config.Logger}))

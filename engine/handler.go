@@ -44,7 +44,7 @@ func (h *handler) OnTraffic(sock gnet.Conn) gnet.Action {
 		return gnet.Close
 	}
 	c.traffic()
-	if c.doomed {
+	if c.phase == doomed {
 		return gnet.Close
 	}
 	return gnet.None

@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime/debug"
 	"time"
+	"unsafe"
 
 	"github.com/google/uuid"
 	"github.com/panjf2000/gnet/v2"
@@ -22,11 +23,12 @@ type loop struct {
 	conns   []*conn
 	decoder *codec.Decoder
 	request codec.Request // being dispatched
-	clock   int64         // Unix milliseconds, as of the read or the drain in hand
+	clock   int64         // Unix milliseconds, as of the read or the lookup in hand
 	users   *shards.Recent[int64, user]
 
 	hand    []*shards.Batch // being filled, by target, for the connection in hand
 	free    []*shards.Batch // to be used again
+	freed   int             // bytes of their memory
 	spare   []*shards.Batch // the outbox's other queue
 	touched []*conn         // by the drain of the outbox
 	out     []byte          // replies of the connection in hand
@@ -39,11 +41,10 @@ type user struct {
 }
 
 const (
-	cachedUsers = 100_000 // a loop's cache of users by token, in entries
+	userBytes = 120 // what a cached user costs beside its name, map included
 
-	maxFree      = 256       // batches that a loop keeps for reuse
-	maxFreeOps   = 4096      // larger ones are left to the garbage collector
-	maxFreeBytes = 256 << 10 // of memory of a kept batch, and of the loop's out
+	maxFreeBytes = 8 << 20   // of the batches that a loop keeps for reuse
+	maxKeptBytes = 256 << 10 // of one of them, and of the loop's out; more is let go
 )
 
 func newLoop(s *Server, el gnet.EventLoop) *loop {
@@ -51,7 +52,7 @@ func newLoop(s *Server, el gnet.EventLoop) *loop {
 		server:  s,
 		el:      el,
 		decoder: codec.NewDecoder(s.config.Limits),
-		users:   shards.NewRecent[int64, user](cachedUsers),
+		users:   shards.NewRecent[int64, user](s.store.SpareMemory() / int64(s.config.Loops)),
 		hand:    make([]*shards.Batch, s.store.Shards()+1),
 	}
 	l.outbox = newOutbox(func() { l.execute(l.drain) })
@@ -91,14 +92,13 @@ func (l *loop) forget(c *conn) {
 	l.conns[c.place].place = c.place
 	l.conns[last] = nil
 	l.conns = l.conns[:last]
-	c.closed = true
-	c.replies, c.parked = replies{}, nil
+	c.phase = closed
+	c.replies, c.parked, c.lookups = replies{}, nil, nil
 }
 
 // drain takes the answers out of the outbox to their connections and writes
 // once to each of them.
 func (l *loop) drain() {
-	l.readClock()
 	batches := l.outbox.take(l.spare)
 	for _, b := range batches {
 		l.answered(b)
@@ -121,14 +121,14 @@ func (l *loop) drain() {
 // answered takes one batch's answers to their places.
 func (l *loop) answered(b *shards.Batch) {
 	c := b.Owner.(*conn)
-	if c.closed {
+	if c.phase == closed {
 		return
 	}
 	if !c.touched {
 		c.touched = true
 		l.touched = append(l.touched, c)
 	}
-	defer c.survive()
+	defer c.survive(c.lastWords)
 	for i := range b.Ops {
 		c.answered(&b.Ops[i])
 	}
@@ -137,7 +137,7 @@ func (l *loop) answered(b *shards.Batch) {
 
 // end closes a doomed connection; for callers outside of OnTraffic.
 func (l *loop) end(c *conn) {
-	if c.doomed && !c.closed {
+	if c.phase == doomed {
 		if err := l.el.Close(c.sock); err != nil {
 			l.server.config.Logger.Debug("close", "error", err)
 		}
@@ -161,23 +161,30 @@ func (l *loop) newBatch() *shards.Batch {
 		return &shards.Batch{}
 	}
 	b := l.free[last]
+	l.free[last] = nil
 	l.free = l.free[:last]
+	l.freed -= memoryOf(b)
 	return b
 }
 
 // recycle keeps a batch for reuse. Replies whose turn has not come still point
 // into its Bodies: then those are left to them.
 func (l *loop) recycle(b *shards.Batch) {
-	if len(l.free) == maxFree || cap(b.Ops) > maxFreeOps || cap(b.Arena) > maxFreeBytes {
+	if c := b.Owner.(*conn); !c.replies.empty() {
+		b.Bodies = nil
+	}
+	bytes := memoryOf(b)
+	if bytes > maxKeptBytes || l.freed+bytes > maxFreeBytes {
 		return
 	}
-	bodies := b.Bodies[:0]
-	if c := b.Owner.(*conn); !c.replies.empty() || cap(bodies) > maxFreeBytes {
-		bodies = nil
-	}
 	clear(b.Ops)
-	*b = shards.Batch{Ops: b.Ops[:0], Arena: b.Arena[:0], Bodies: bodies}
+	*b = shards.Batch{Ops: b.Ops[:0], Arena: b.Arena[:0], Bodies: b.Bodies[:0]}
 	l.free = append(l.free, b)
+	l.freed += bytes
+}
+
+func memoryOf(b *shards.Batch) int {
+	return cap(b.Ops)*int(unsafe.Sizeof(shards.Op{})) + cap(b.Arena) + cap(b.Bodies)
 }
 
 // sweep looks after the connections' timers. A connection that it closes gives
@@ -189,6 +196,8 @@ func (l *loop) sweep() {
 		c.sweep(now)
 		l.end(c)
 	}
+	clear(l.free) // a burst's memory is not kept for ever
+	l.free, l.freed = l.free[:0], 0
 }
 
 // settled reports whether no connection is owed anything.
@@ -205,7 +214,7 @@ func (l *loop) settled() bool {
 func (l *loop) finishAll() {
 	for i := len(l.conns) - 1; i >= 0; i-- {
 		c := l.conns[i]
-		c.finish()
+		c.enter(ending)
 		c.flush()
 		l.end(c)
 	}

@@ -1,7 +1,6 @@
 package shards
 
 import (
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/google/uuid"
 
 	"throng/codec"
@@ -10,10 +9,11 @@ import (
 // accounts is the state of the actor that knows the users. An account never
 // changes once it is registered.
 type accounts struct {
-	db      *database
+	store   view
 	secret  *secret
 	byID    *Recent[uuid.UUID, codec.Text] // the name
 	byToken *Recent[mac, account]
+	missed  int
 }
 
 type account struct {
@@ -21,29 +21,32 @@ type account struct {
 	name codec.Text // empty: the id stands for it
 }
 
-const accountBytes = 200 // what an entry of either cache costs, roughly
+const accountBytes = 150 // what an entry of either cache costs beside its name, maps included
 
-func newAccounts(db *database, secret *secret, memory int64) *accounts {
-	entries := int(memory / 2 / accountBytes)
+func newAccounts(store view, secret *secret, memory int64) *accounts {
 	return &accounts{
-		db:      db,
+		store:   store,
 		secret:  secret,
-		byID:    NewRecent[uuid.UUID, codec.Text](entries),
-		byToken: NewRecent[mac, account](entries),
+		byID:    NewRecent[uuid.UUID, codec.Text](memory / 2),
+		byToken: NewRecent[mac, account](memory / 2),
 	}
 }
+
+func (s *accounts) misses() int { return s.missed }
 
 func (s *accounts) trim() {
 	s.byID.Trim()
 	s.byToken.Trim()
+	s.missed = 0
 }
 
 func (s *accounts) reset() {
 	s.byID.Reset()
 	s.byToken.Reset()
+	s.missed = 0
 }
 
-func (s *accounts) apply(op *Op, w *pebble.Batch) error {
+func (s *accounts) apply(op *Op, w *writes) error {
 	switch op.Kind {
 	case Lookup:
 		return s.lookup(op)
@@ -69,7 +72,7 @@ func (s *accounts) lookup(op *Op) error {
 	return nil
 }
 
-func (s *accounts) register(op *Op, w *pebble.Batch) error {
+func (s *accounts) register(op *Op, w *writes) error {
 	_, taken, err := s.id(op.User)
 	if err != nil {
 		return err
@@ -83,14 +86,11 @@ func (s *accounts) register(op *Op, w *pebble.Batch) error {
 		return nil
 	}
 	u := account{id: op.User, name: append(codec.Text(nil), op.Name...)}
-	if err := w.Set(idKey(u.id), encodeName(u.name), nil); err != nil {
+	if err := w.account(key, &u); err != nil {
 		return err
 	}
-	if err := w.Set(tokenKey(key), encodeAccount(&u), nil); err != nil {
-		return err
-	}
-	s.byID.Put(u.id, u.name)
-	s.byToken.Put(key, u)
+	s.rememberID(u.id, u.name)
+	s.rememberToken(key, u)
 	op.Answer = Answer{Status: OK, Index: token}
 	return nil
 }
@@ -135,12 +135,10 @@ func (s *accounts) id(id uuid.UUID) (name codec.Text, found bool, err error) {
 	if name, ok := s.byID.Get(id); ok {
 		return name, true, nil
 	}
-	found, err = get(s.db, idKey(id), func(value []byte) (err error) {
-		name, err = decodeName(value)
-		return err
-	})
+	s.missed++
+	name, found, err = s.store.accountName(id)
 	if found {
-		s.byID.Put(id, name)
+		s.rememberID(id, name)
 	}
 	return name, found, err
 }
@@ -150,12 +148,18 @@ func (s *accounts) token(key mac) (u account, found bool, err error) {
 	if u, ok := s.byToken.Get(key); ok {
 		return u, true, nil
 	}
-	found, err = get(s.db, tokenKey(key), func(value []byte) (err error) {
-		u, err = decodeAccount(value)
-		return err
-	})
+	s.missed++
+	u, found, err = s.store.account(key)
 	if found {
-		s.byToken.Put(key, u)
+		s.rememberToken(key, u)
 	}
 	return u, found, err
+}
+
+func (s *accounts) rememberID(id uuid.UUID, name codec.Text) {
+	s.byID.Put(id, name, accountBytes+int64(len(name)))
+}
+
+func (s *accounts) rememberToken(key mac, u account) {
+	s.byToken.Put(key, u, accountBytes+int64(len(u.name)))
 }

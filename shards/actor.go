@@ -1,21 +1,26 @@
 package shards
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
 	"sync"
-
-	"github.com/cockroachdb/pebble/v2"
+	"time"
 )
+
+// maxDrainMisses is how often a drain may go to the store before it is committed
+// as far as it has come: what costs little must not wait for all that is cold.
+const maxDrainMisses = 256
 
 // state is what an actor owns in memory: the chats of a shard, or the accounts.
 // Only the actor's goroutine calls it.
 type state interface {
 	// apply carries op out: it sets op.Answer, puts its writes into w and changes
-	// the state as if they were committed already.
-	apply(op *Op, w *pebble.Batch) error
+	// the state as if they were committed already. On an error, and where it
+	// panics before its first write, it has changed nothing.
+	apply(op *Op, w *writes) error
+	// misses counts how often apply went to the store since the last trim.
+	misses() int
 	// trim forgets what does not fit; called when all applied is committed.
 	trim()
 	// reset forgets everything, to be read from the store again.
@@ -27,30 +32,27 @@ type state interface {
 type actor struct {
 	mailbox *mailbox
 	readers *readers
-	log     *slog.Logger
+	log     *rationed
 	fatal   func(error)
 
 	running sync.WaitGroup
 
 	// Owned by run; nothing else may touch these.
-	db      *database
-	state   state
-	drain   []*Batch
-	current *Op // being applied
-	post    post
+	db    *database
+	state state
+	drain []*Batch
+	post  post
 }
 
-func newActor(c Config, name string, db *database, s state) *actor {
+func newActor(c Config, name string, db *database, s state, readerMemory int64) *actor {
 	log := c.Logger.With("actor", name)
-	m := newMailbox(c.MailboxRequests, c.MailboxBytes)
 	return &actor{
-		mailbox: m,
-		readers: newReaders(db, m, c.ReplyBytes, log),
-		log:     log,
+		mailbox: newMailbox(c.MailboxRequests, c.MailboxBytes),
+		readers: newReaders(c, db, readerMemory, log),
+		log:     &rationed{log: log},
 		fatal:   c.Fatal,
 		db:      db,
 		state:   s,
-		post:    post{mailbox: m},
 	}
 }
 
@@ -59,12 +61,16 @@ func (a *actor) start() {
 	a.running.Go(a.run)
 }
 
-// close carries out what waits, then closes the database.
-func (a *actor) close() error {
+// stop carries out what waits in the mailbox; its reads may still be under way.
+func (a *actor) stop() {
 	a.mailbox.close()
 	a.running.Wait()
-	a.readers.close()
-	if err := a.db.Close(); err != nil {
+}
+
+// close closes the database. Its own readers, and those of other shards, which
+// read it too, must be done.
+func (a *actor) close() error {
+	if err := a.db.close(); err != nil {
 		return fmt.Errorf("close store: %w", err)
 	}
 	return nil
@@ -82,95 +88,136 @@ func (a *actor) run() {
 	}
 }
 
+// process carries a drain out, in one commit where it is not too dear for one.
 func (a *actor) process(drain []*Batch) {
-	w := a.db.NewBatch()
-	for !a.apply(drain, w) {
-		a.state.reset()
-		w.Reset()
+	for len(drain) > 0 {
+		w := a.db.begin()
+		n := a.apply(drain, w)
+		a.commit(w)
+		a.publish(drain[:n])
+		a.state.trim()
+		drain = drain[n:]
 	}
-	a.commit(w)
-	a.publish(drain)
-	a.state.trim()
 }
 
-// apply applies every operation of the drain. Where one panics, it is marked,
-// and apply reports false: the state may be half changed, and the drain must be
-// applied again, from what the store holds. Each time one operation fewer takes
-// part.
-func (a *actor) apply(drain []*Batch, w *pebble.Batch) (whole bool) {
+// apply applies the first batches of the drain, as many as should go into one
+// commit, and returns how many. An operation that panics may leave the state half
+// changed: it is marked, and the others are applied again, from what the store
+// holds.
+func (a *actor) apply(drain []*Batch, w *writes) int {
+	for panics := 1; ; panics++ {
+		n, culprit := a.tryApply(drain, w)
+		if culprit == nil {
+			return n
+		}
+		// Its connection is closed for it. Where there are many, give whole batches
+		// up, or as many operations as there are would be applied as often.
+		culprit.crashed = culprit.crashed || panics > maxPanics
+		a.state.reset()
+		w.reset()
+	}
+}
+
+// maxPanics is how many operations of a drain may panic before it costs the other
+// operations of their batch too.
+const maxPanics = 8
+
+// tryApply returns the batch in which an operation panicked, if one did.
+func (a *actor) tryApply(drain []*Batch, w *writes) (n int, culprit *Batch) {
+	var b *Batch
+	var op *Op
 	defer func() {
 		if cause := recover(); cause != nil {
-			a.current.Answer = Answer{Status: Crashed}
-			a.log.Error("an operation panicked; it was left out", "kind", a.current.Kind,
-				"cause", cause, "stack", string(debug.Stack()))
+			culprit, op.Answer = b, Answer{Status: Crashed}
+			a.log.error("an operation panicked; it is left out", "kind", op.Kind, "cause", cause,
+				"stack", string(debug.Stack()))
 		}
 	}()
-	for _, b := range drain {
-		b.reads = 0
+	for n, b = range drain {
+		if n > 0 && a.state.misses() >= maxDrainMisses {
+			return n, nil
+		}
+		b.reads, b.next = 0, 0
 		for i := range b.Ops {
-			a.current = &b.Ops[i]
-			if a.current.Answer.Status == Crashed {
-				continue
-			}
-			a.applyOne(a.current, w)
-			if a.current.Answer.Status == Unanswered {
+			op = &b.Ops[i]
+			if a.applyOne(b, op, w); op.Answer.Status == Unanswered {
 				b.reads++
 			}
 		}
 	}
-	return true
+	return len(drain), nil
 }
 
-func (a *actor) applyOne(op *Op, w *pebble.Batch) {
+func (a *actor) applyOne(b *Batch, op *Op, w *writes) {
+	if b.crashed || op.Answer.Status == Crashed {
+		op.Answer = Answer{Status: Crashed}
+		return
+	}
 	op.Answer = Answer{}
 	if err := a.state.apply(op, w); err != nil {
-		a.log.Error("the store could not be read", "kind", op.Kind, "error", err)
+		a.log.error("the store could not be read", "kind", op.Kind, "error", err.Error())
 		op.Answer = Answer{Status: Failed}
 	}
 }
 
 // commit makes the writes durable, or ends the process: after a failed sync
 // nobody knows what is on disk, and to try again would hide that.
-func (a *actor) commit(w *pebble.Batch) {
-	var err error
-	if w.Count() > 0 {
-		err = a.db.Apply(w, a.db.write)
-	}
-	if err = errors.Join(err, w.Close()); err != nil {
+func (a *actor) commit(w *writes) {
+	if err := a.db.commit(w); err != nil {
 		die(a.fatal, fmt.Errorf("commit: %w", err))
 	}
 }
 
-// publish sends the answered batches home and hands those with reads on.
-func (a *actor) publish(drain []*Batch) {
-	reads := drain[:0:0]
-	for _, b := range drain {
-		if b.reads > 0 {
-			a.prepareFinds(b)
-		}
-		if b.reads > 0 {
-			reads = append(reads, b)
-		} else {
-			a.post.add(b)
-		}
+// publish sends the answered batches home and hands those with reads on. The
+// mailbox gets its room back first: a client that reacts to an answer finds it.
+func (a *actor) publish(batches []*Batch) {
+	requests, bytes := 0, 0
+	for _, b := range batches {
+		requests += len(b.Ops)
+		bytes += b.Bytes
 	}
-	if len(reads) > 0 {
-		a.readers.put(reads)
+	a.mailbox.release(requests, bytes)
+	for _, b := range batches {
+		a.contribute(b)
+		if b.reads > 0 && a.readers.queue.put(b) {
+			continue // it is the readers' now
+		}
+		if b.reads > 0 {
+			turnAway(b)
+		}
+		a.post.add(b)
 	}
 	a.post.send()
 }
 
-// prepareFinds contributes this shard's part to the batch's FindChats. The
-// snapshot is taken here, between two commits, when all it shows is durable.
-func (a *actor) prepareFinds(b *Batch) {
+// contribute adds this shard's part to the batch's FindChats. The snapshot is
+// taken here, between two commits, when all it shows is durable.
+func (a *actor) contribute(b *Batch) {
 	for i := range b.Ops {
 		op := &b.Ops[i]
-		if op.Kind != FindChats || op.Answer.Status != Unanswered {
-			continue
-		}
-		if !op.Find.contribute(a.db.NewSnapshot()) {
+		switch {
+		case op.Kind != FindChats, op.Find == nil:
+		case op.Answer.Status == Crashed:
+			if !op.Find.Abandon() {
+				op.Answer.Status = Elsewhere
+			}
+		case !op.Find.contribute(a.db.snapshot()):
 			op.Answer.Status = Elsewhere
 			b.reads--
+		}
+	}
+}
+
+// turnAway answers the reads of a batch that the readers have no room for.
+func turnAway(b *Batch) {
+	for i := range b.Ops {
+		op := &b.Ops[i]
+		if op.Answer.Status != Unanswered {
+			continue
+		}
+		op.Answer.Status = Busy
+		if op.Kind == FindChats {
+			op.Find.close()
 		}
 	}
 }
@@ -178,10 +225,7 @@ func (a *actor) prepareFinds(b *Batch) {
 // post collects answered batches and sends them home, one Put for each home.
 // It belongs to one goroutine.
 type post struct {
-	mailbox *mailbox
-	homes   []homeward
-
-	requests, bytes int
+	homes []homeward
 }
 
 type homeward struct {
@@ -190,8 +234,6 @@ type homeward struct {
 }
 
 func (p *post) add(b *Batch) {
-	p.requests += len(b.Ops)
-	p.bytes += b.Bytes
 	for i := range p.homes {
 		if p.homes[i].home == b.Home {
 			p.homes[i].batches = append(p.homes[i].batches, b)
@@ -201,11 +243,7 @@ func (p *post) add(b *Batch) {
 	p.homes = append(p.homes, homeward{b.Home, []*Batch{b}})
 }
 
-// send gives the mailbox its room back before it wakes those who wait for
-// answers: a client that reacts to one finds room.
 func (p *post) send() {
-	p.mailbox.release(p.requests, p.bytes)
-	p.requests, p.bytes = 0, 0
 	for i := range p.homes {
 		h := &p.homes[i]
 		if len(h.batches) > 0 {
@@ -214,4 +252,22 @@ func (p *post) send() {
 			h.batches = h.batches[:0]
 		}
 	}
+}
+
+// rationed logs errors, at most one a second: what a client can bring about
+// again and again must not fill the log. It belongs to one goroutine.
+type rationed struct {
+	log   *slog.Logger
+	last  time.Time
+	muted int
+}
+
+func (r *rationed) error(msg string, args ...any) {
+	now := time.Now()
+	if now.Sub(r.last) < time.Second {
+		r.muted++
+		return
+	}
+	r.log.Error(msg, append(args, "muted_before", r.muted)...)
+	r.last, r.muted = now, 0
 }

@@ -1,9 +1,6 @@
 package shards
 
 import (
-	"hash/maphash"
-
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/google/uuid"
 
 	"throng/codec"
@@ -13,10 +10,11 @@ import (
 // far each has come. It is a cache of what the store holds, ahead of it by the
 // drain that is being applied.
 type chats struct {
-	store   chatStore
+	store   view
 	chats   *Recent[int64, *chat]
 	members *Recent[memberID, struct{}]
-	refs    *refCache
+	refs    map[string]int64 // of the messages of this drain, by their keys
+	missed  int
 }
 
 // chat is one chat as its writer knows it.
@@ -32,37 +30,41 @@ type memberID struct {
 	user uuid.UUID
 }
 
-// What an entry of each cache costs, with names of common length; measured
-// roughly, to divide a shard's memory.
+// What an entry of each cache costs beside its name, in bytes, maps included.
 const (
-	chatBytes   = 400
+	chatBytes   = 300
 	memberBytes = 100
-	refBytes    = 120
 )
 
-func newChats(db *database, memory int64) *chats {
-	third := memory / 3
+// refWindow is how many of a chat's last messages a ref is remembered for.
+const refWindow = 1000
+
+func newChats(store view, memory int64) *chats {
 	return &chats{
-		store:   chatStore{db},
-		chats:   NewRecent[int64, *chat](int(third / chatBytes)),
-		members: NewRecent[memberID, struct{}](int(third / memberBytes)),
-		refs:    newRefCache(int(third / refBytes)),
+		store:   store,
+		chats:   NewRecent[int64, *chat](memory / 2),
+		members: NewRecent[memberID, struct{}](memory / 2),
+		refs:    make(map[string]int64),
 	}
 }
+
+func (s *chats) misses() int { return s.missed }
 
 func (s *chats) trim() {
 	s.chats.Trim()
 	s.members.Trim()
-	s.refs.trim()
+	clear(s.refs)
+	s.missed = 0
 }
 
 func (s *chats) reset() {
 	s.chats.Reset()
 	s.members.Reset()
-	s.refs.reset()
+	clear(s.refs)
+	s.missed = 0
 }
 
-func (s *chats) apply(op *Op, w *pebble.Batch) error {
+func (s *chats) apply(op *Op, w *writes) error {
 	switch op.Kind {
 	case Send:
 		return s.send(op, w)
@@ -78,32 +80,42 @@ func (s *chats) apply(op *Op, w *pebble.Batch) error {
 	panic("shards: not an operation of a shard")
 }
 
-func (s *chats) send(op *Op, w *pebble.Batch) error {
+func (s *chats) send(op *Op, w *writes) error {
 	c, err := s.chatFor(op)
 	if c == nil || err != nil {
 		return err
 	}
-	var known *refs
-	key := refKey{}
 	if len(op.Ref) > 0 {
-		if known, err = s.refsOf(c); err != nil {
-			return err
-		}
-		key = s.refs.key(op.User, op.Ref)
-		if index, ok := known.find(key, c.last); ok {
-			op.Answer = Answer{Status: OK, Index: index}
-			return nil
-		}
+		return s.sendOnce(c, op, w)
 	}
-	m := message{time: max(op.Time, c.lastTime), sender: op.User, ref: op.Ref, text: op.Text}
-	if err := s.store.putMessage(w, c.id, c.last+1, &m); err != nil {
+	return s.append(c, op, w)
+}
+
+// sendOnce is send for a message with a ref.
+func (s *chats) sendOnce(c *chat, op *Op, w *writes) error {
+	key := refKey(c.id, op.User, op.Ref)
+	index, err := s.ref(key)
+	if err != nil {
+		return err
+	}
+	if index > 0 && index > c.last-refWindow {
+		op.Answer = Answer{Status: OK, Index: index}
+		return nil
+	}
+	if err := s.append(c, op, w); err != nil {
+		return err
+	}
+	s.refs[string(key)] = c.last
+	return w.ref(key, c.last)
+}
+
+func (s *chats) append(c *chat, op *Op, w *writes) error {
+	m := message{time: max(op.Time, c.lastTime), sender: op.User, text: op.Text}
+	if err := w.message(c.id, c.last+1, &m); err != nil {
 		return err
 	}
 	c.last++
 	c.lastTime = m.time
-	if known != nil {
-		s.refs.add(known, key, c.last)
-	}
 	op.Answer = Answer{Status: OK, Index: c.last}
 	return nil
 }
@@ -124,7 +136,7 @@ func (s *chats) read(op *Op) error {
 	return nil
 }
 
-func (s *chats) join(op *Op, w *pebble.Batch) error {
+func (s *chats) join(op *Op, w *writes) error {
 	c, err := s.chat(op.Chat)
 	if err != nil {
 		return err
@@ -150,7 +162,7 @@ func (s *chats) join(op *Op, w *pebble.Batch) error {
 	if err := s.addMember(w, c.id, Member{op.User, op.Name}); err != nil {
 		return err
 	}
-	if err := s.store.putChat(w, c.id, &record); err != nil {
+	if err := w.chat(c.id, &record); err != nil {
 		return err
 	}
 	c.chatRecord = record
@@ -158,7 +170,7 @@ func (s *chats) join(op *Op, w *pebble.Batch) error {
 	return nil
 }
 
-func (s *chats) create(op *Op, w *pebble.Batch) error {
+func (s *chats) create(op *Op, w *writes) error {
 	c, err := s.chat(op.Chat)
 	if err != nil {
 		return err
@@ -176,10 +188,10 @@ func (s *chats) create(op *Op, w *pebble.Batch) error {
 			return err
 		}
 	}
-	if err := s.store.putChat(w, c.id, &c.chatRecord); err != nil {
+	if err := w.chat(c.id, &c.chatRecord); err != nil {
 		return err
 	}
-	s.chats.Put(c.id, c)
+	s.remember(c)
 	op.Answer = Answer{Status: OK, Index: c.id}
 	return nil
 }
@@ -203,11 +215,11 @@ func (s *chats) found(op *Op, c *chat) error {
 	return nil
 }
 
-func (s *chats) addMember(w *pebble.Batch, chat int64, m Member) error {
-	if err := s.store.putMember(w, chat, m); err != nil {
+func (s *chats) addMember(w *writes, chat int64, m Member) error {
+	if err := w.member(chat, m); err != nil {
 		return err
 	}
-	s.members.Put(memberID{chat, m.ID}, struct{}{})
+	s.members.Put(memberID{chat, m.ID}, struct{}{}, memberBytes)
 	return nil
 }
 
@@ -236,43 +248,37 @@ func (s *chats) chat(id int64) (*chat, error) {
 	if c, ok := s.chats.Get(id); ok {
 		return c, nil
 	}
-	c, err := s.store.loadChat(id)
-	if c != nil {
-		s.chats.Put(id, c)
+	s.missed++
+	c, err := s.store.chat(id)
+	if err != nil || c == nil {
+		return nil, err
 	}
-	return c, err
+	s.remember(c)
+	return c, nil
 }
+
+func (s *chats) remember(c *chat) { s.chats.Put(c.id, c, chatBytes+int64(len(c.name))) }
 
 func (s *chats) isMember(chat int64, user uuid.UUID) (bool, error) {
 	id := memberID{chat, user}
 	if _, ok := s.members.Get(id); ok {
 		return true, nil
 	}
+	s.missed++
 	member, err := s.store.isMember(chat, user)
 	if member {
-		s.members.Put(id, struct{}{})
+		s.members.Put(id, struct{}{}, memberBytes)
 	}
 	return member, err
 }
 
-// refsOf returns the refs of the chat's last messages. What the store does not
-// show yet, the messages of this drain, has none: the first that had one would
-// have loaded them.
-func (s *chats) refsOf(c *chat) (*refs, error) {
-	if r, ok := s.refs.get(c.id); ok {
-		return r, nil
+// ref returns the index of the last message with this ref; 0: none.
+func (s *chats) ref(key []byte) (int64, error) {
+	if index, ok := s.refs[string(key)]; ok {
+		return index, nil
 	}
-	r := newRefs()
-	err := s.store.since(c.id, max(1, c.last-refWindow+1), func(index int64, m *message) {
-		if len(m.ref) > 0 {
-			s.refs.add(r, s.refs.key(m.sender, m.ref), index)
-		}
-	})
-	if err != nil {
-		return nil, err
-	}
-	s.refs.put(c.id, r)
-	return r, nil
+	s.missed++
+	return s.store.ref(key)
 }
 
 // windowBack returns the indexes from … to that GetChat shows, where last is the
@@ -310,103 +316,4 @@ func windowForth(index int64, count int, last int64) (from, to int64) {
 		return 1, 0
 	}
 	return from, min(last, from+int64(count)-1)
-}
-
-// refWindow is how many of a chat's last messages a ref is remembered for.
-const refWindow = 1000
-
-// refKey stands for a sender and its ref: two keyed 64-bit hashes, so that no
-// client can make two of them meet.
-type refKey [2]uint64
-
-// refs is the refs among one chat's last refWindow messages.
-type refs struct {
-	index map[refKey]int64
-	order []refEntry // by rising index; what left the window is cut off now and then
-}
-
-type refEntry struct {
-	key   refKey
-	index int64
-}
-
-func newRefs() *refs { return &refs{index: make(map[refKey]int64)} }
-
-// find returns the index of the message with this key, if it is among the last
-// refWindow up to last.
-func (r *refs) find(key refKey, last int64) (int64, bool) {
-	index, ok := r.index[key]
-	return index, ok && index > last-refWindow
-}
-
-func (r *refs) add(key refKey, index int64) {
-	for len(r.order) > 0 && r.order[0].index <= index-refWindow {
-		if old := r.order[0]; r.index[old.key] == old.index {
-			delete(r.index, old.key)
-		}
-		r.order = r.order[1:]
-	}
-	r.index[key] = index
-	r.order = append(r.order, refEntry{key, index})
-}
-
-// refCache holds the refs of the chats where refs are in use, bounded by the
-// number of refs, not of chats.
-type refCache struct {
-	chats *Recent[int64, *refs]
-	max   int // refs added before the old generation is dropped
-	added int
-	seeds [2]maphash.Seed
-}
-
-func newRefCache(maxRefs int) *refCache {
-	return &refCache{
-		chats: NewRecent[int64, *refs](maxRefs),
-		max:   max(1, maxRefs/2),
-		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
-	}
-}
-
-func (c *refCache) key(sender uuid.UUID, ref codec.Text) (k refKey) {
-	for i, seed := range c.seeds {
-		var h maphash.Hash
-		h.SetSeed(seed)
-		h.Write(sender[:])
-		h.Write(ref)
-		k[i] = h.Sum64()
-	}
-	return k
-}
-
-// get counts refs that come up from the old generation once more: a chat in use
-// takes them along into every new one.
-func (c *refCache) get(chat int64) (*refs, bool) {
-	if r, ok := c.chats.young[chat]; ok {
-		return r, true
-	}
-	r, ok := c.chats.Get(chat)
-	if ok {
-		c.added += len(r.order)
-	}
-	return r, ok
-}
-
-func (c *refCache) put(chat int64, r *refs) { c.chats.Put(chat, r) }
-
-func (c *refCache) add(r *refs, key refKey, index int64) {
-	r.add(key, index)
-	c.added++
-}
-
-func (c *refCache) trim() {
-	c.chats.Trim()
-	if c.added >= c.max {
-		c.chats.rotate()
-		c.added = 0
-	}
-}
-
-func (c *refCache) reset() {
-	c.chats.Reset()
-	c.added = 0
 }

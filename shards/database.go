@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // Pebble's defaults (4 MiB memtables, few L0 files) cost half of the ingest and
@@ -26,34 +29,46 @@ const (
 
 // database is one actor's Pebble.
 type database struct {
-	*pebble.DB
-	write *pebble.WriteOptions
+	view   // all that is committed
+	pebble *pebble.DB
+	write  *pebble.WriteOptions
 }
 
-type tuning struct {
-	cache    *pebble.Cache
-	files    *pebble.FileCache
-	memtable uint64 // bytes
-
-	mustExist bool
+// pool is what the databases share.
+type pool struct {
+	cache *pebble.Cache
+	files *pebble.FileCache
 }
 
-func openDatabase(c Config, path string, t tuning) (*database, error) {
+func newPool(cacheBytes int64, openFiles int) *pool {
+	return &pool{cache: pebble.NewCache(cacheBytes), files: pebble.NewFileCache(runtime.GOMAXPROCS(0), openFiles)}
+}
+
+// close drops the pool once the last database that uses it is closed.
+func (p *pool) close() {
+	p.files.Unref()
+	p.cache.Unref()
+}
+
+// openDatabase opens the database at path, with memtables of so many bytes. Where
+// it must exist, that there is none is an error.
+func openDatabase(c Config, p *pool, path string, memtable uint64, mustExist bool) (*database, error) {
+	log := c.Logger.With("database", path)
 	options := &pebble.Options{
-		FS:        c.FS,
-		Cache:     t.cache,
-		FileCache: t.files,
+		FS:        markedFS{c.FS},
+		Cache:     p.cache,
+		FileCache: p.files,
 
-		ErrorIfNotExists: t.mustExist,
+		ErrorIfNotExists: mustExist,
 		// The newest format refuses a damaged log where older ones cut it short.
 		FormatMajorVersion:          pebble.FormatNewest,
-		MemTableSize:                t.memtable,
+		MemTableSize:                memtable,
 		MemTableStopWritesThreshold: memtablesPerShard,
 		L0CompactionThreshold:       l0Compaction,
 		L0StopWritesThreshold:       l0Stop,
 		LBaseMaxBytes:               lBaseBytes,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, maxCompactions },
-		Logger:                      &pebbleLogger{log: c.Logger.With("database", path), fatal: c.Fatal},
+		Logger:                      &pebbleLogger{log: log, fatal: c.Fatal},
 	}
 	for i := range options.Levels {
 		options.Levels[i] = pebble.LevelOptions{
@@ -66,7 +81,7 @@ func openDatabase(c Config, path string, t tuning) (*database, error) {
 	options.Levels[len(options.Levels)-1].Compression = func() *sstable.CompressionProfile {
 		return sstable.FastestCompression
 	}
-	options.EventListener = pebbleEvents(c.Logger.With("database", path))
+	options.EventListener = pebbleEvents(log)
 	db, err := pebble.Open(path, options)
 	if err != nil {
 		return nil, fmt.Errorf("open store %q: %w", path, err)
@@ -75,24 +90,63 @@ func openDatabase(c Config, path string, t tuning) (*database, error) {
 	if c.NoSync {
 		sync = pebble.NoSync
 	}
-	return &database{DB: db, write: sync}, nil
+	return &database{view: view{db}, pebble: db, write: sync}, nil
 }
 
-// get calls use with key's value, valid only during the call, and reports
-// whether there is one.
-func get(from pebble.Reader, key []byte, use func(value []byte) error) (bool, error) {
-	value, closer, err := from.Get(key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return false, nil
+// expectDatabase is an error where there is no database at path. It writes
+// nothing.
+func expectDatabase(fs vfs.FS, path string) error {
+	found, err := pebble.Peek(path, fs)
+	if err == nil && !found.Exists {
+		err = pebble.ErrDBDoesNotExist
 	}
 	if err != nil {
-		return false, fmt.Errorf("read a %q record: %w", key[0], err)
+		return fmt.Errorf("find store %q: %w", path, err)
 	}
-	if err = errors.Join(use(value), closer.Close()); err != nil {
-		return false, fmt.Errorf("read a %q record: %w", key[0], err)
-	}
-	return true, nil
+	return nil
 }
+
+// markedFS makes a directory durable before a marker is created in it. Pebble
+// creates a new manifest and then a marker that names it, and syncs both at once:
+// where a file system does not keep the order of names, a power cut in between
+// leaves a marker that names nothing, and the store does not open any more.
+// Pebble has this since its pull request 5915; drop it with that release.
+type markedFS struct{ vfs.FS }
+
+const markerPrefix = "marker."
+
+func (fs markedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if strings.HasPrefix(fs.PathBase(name), markerPrefix) {
+		if err := syncDirectory(fs.FS, fs.PathDir(name)); err != nil {
+			return nil, err
+		}
+	}
+	return fs.FS.Create(name, category)
+}
+
+// Unwrap is for vfs.Root.
+func (fs markedFS) Unwrap() vfs.FS { return fs.FS }
+
+// begin returns an empty collection of writes, for commit.
+func (db *database) begin() *writes { return &writes{batch: db.pebble.NewBatch()} }
+
+// commit makes w durable, unless syncs are off, and visible. w is used up.
+func (db *database) commit(w *writes) error {
+	var err error
+	if !w.empty() {
+		err = db.pebble.Apply(w.batch, db.write)
+	}
+	return errors.Join(err, w.batch.Close())
+}
+
+// snapshot returns what is committed now, until it is closed.
+func (db *database) snapshot() snapshot {
+	taken := db.pebble.NewSnapshot()
+	return snapshot{view{taken}, taken}
+}
+
+// close closes the database; no reader may use it any more.
+func (db *database) close() error { return db.pebble.Close() }
 
 // pebbleLogger hands Pebble's words on. Its Fatalf must not return: where it
 // does, Pebble goes on and calls a failed sync a success.
@@ -116,12 +170,14 @@ func die(fatal func(error), err error) {
 	panic("shards: Config.Fatal returned")
 }
 
-// pebbleEvents logs what an operator wants to know and nothing of the rest.
+// pebbleEvents logs what an operator wants to know and nothing of the rest. A
+// damaged block is such a thing, and no more: whoever reads it gets an error.
+// Pebble's own answer to it is Fatalf.
 func pebbleEvents(log *slog.Logger) *pebble.EventListener {
 	return &pebble.EventListener{
-		BackgroundError: func(err error) { log.Error("background work failed; it will be tried again", "error", err) },
-		DiskSlow: func(i pebble.DiskSlowInfo) {
-			log.Warn("the disk is slow", "path", i.Path, "operation", i.OpType, "duration", i.Duration)
+		BackgroundError: func(err error) { log.Error("background work failed; it will be tried again", "error", err.Error()) },
+		DataCorruption: func(i pebble.DataCorruptionInfo) {
+			log.Error("a file is damaged", "path", i.Path, "error", i.Details.Error())
 		},
 		WriteStallBegin: func(i pebble.WriteStallBeginInfo) { log.Warn("writes wait for flushes", "reason", i.Reason) },
 		WriteStallEnd:   func() { log.Warn("writes go on") },

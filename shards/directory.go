@@ -87,13 +87,45 @@ func (d *directory) prepare() error {
 			return fmt.Errorf("it holds %q but no %q file: it is not a data directory of Throng", name, formatFile)
 		}
 	}
+	return d.make()
+}
+
+// make makes the directory and the parents that it lacks, and syncs each parent
+// that got a new entry: else a crash takes back all that is in it.
+func (d *directory) make() error {
+	grown, err := d.missingParents()
+	if err != nil {
+		return err
+	}
 	if err := d.fs.MkdirAll(d.path, 0o700); err != nil {
 		return fmt.Errorf("make: %w", err)
 	}
 	if err := restrict(d.fs, d.path, 0o700); err != nil {
 		return err
 	}
-	return d.syncDirectory(d.fs.PathDir(d.path))
+	for _, parent := range grown {
+		if err := syncDirectory(d.fs, parent); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// missingParents returns the directories above this one up to the lowest that
+// exists, which is the last of them.
+func (d *directory) missingParents() (parents []string, err error) {
+	for path := d.path; ; {
+		parent := d.fs.PathDir(path)
+		parents = append(parents, parent)
+		_, err := d.fs.Stat(parent)
+		if err == nil || parent == path {
+			return parents, nil
+		}
+		if !errors.Is(err, os.ErrNotExist) {
+			return nil, fmt.Errorf("look for %q: %w", parent, err)
+		}
+		path = parent
+	}
 }
 
 // load reads the directory under its lock, first writing what a new one lacks.
@@ -208,11 +240,11 @@ func (d *directory) write(name string, data []byte) error {
 	if err := d.fs.Rename(temporary, d.file(name)); err != nil {
 		return fmt.Errorf("put into place: %w", err)
 	}
-	return d.syncDirectory(d.path)
+	return syncDirectory(d.fs, d.path)
 }
 
-func (d *directory) syncDirectory(path string) error {
-	dir, err := d.fs.OpenDir(path)
+func syncDirectory(fs vfs.FS, path string) error {
+	dir, err := fs.OpenDir(path)
 	if err != nil {
 		return fmt.Errorf("open for sync: %w", err)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"sync/atomic"
 
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/google/uuid"
 )
 
@@ -19,19 +18,19 @@ type Find struct {
 
 	missing atomic.Int32 // shards that have not contributed
 	abandon atomic.Bool
-	parts   chan *pebble.Snapshot // one of each shard
+	parts   chan snapshot // one of each shard
 }
 
 // NewFind returns a Find to be submitted to all of the given number of shards.
 func NewFind(user uuid.UUID, after int64, count, shards int) *Find {
-	f := &Find{User: user, After: after, Count: count, parts: make(chan *pebble.Snapshot, shards)}
+	f := &Find{User: user, After: after, Count: count, parts: make(chan snapshot, shards)}
 	f.missing.Store(int32(shards))
 	return f
 }
 
 // contribute takes a shard's snapshot over and reports whether it was the last
 // one, whose batch carries the answer.
-func (f *Find) contribute(part *pebble.Snapshot) bool {
+func (f *Find) contribute(part snapshot) bool {
 	f.parts <- part
 	return f.missing.Add(-1) == 0
 }
@@ -52,63 +51,53 @@ func (f *Find) refused() bool { return f.abandon.Load() }
 // close lets the snapshots go.
 func (f *Find) close() {
 	for len(f.parts) > 0 {
-		part := <-f.parts
-		_ = part.Close() // cannot fail but for a second close
+		(<-f.parts).close()
 	}
 }
 
-// walk opens an iterator over the user's chats in every snapshot.
-func (f *Find) walk() (*userWalks, error) {
-	walks := &userWalks{}
+// walk opens a walk over the user's chats in every snapshot.
+func (f *Find) walk() (merged, error) {
+	var m merged
 	for range len(f.parts) {
 		part := <-f.parts
 		f.parts <- part
-		it, err := part.NewIter(&pebble.IterOptions{
-			LowerBound: userKey(f.User, f.After+1),
-			UpperBound: userKey(f.User, -1), // all ones: above every chat id
-		})
+		chats, err := part.chatsOf(f.User, f.After)
 		if err != nil {
-			walks.close()
-			return nil, fmt.Errorf("walk a user's chats: %w", err)
+			m.close()
+			return nil, err
 		}
-		it.First()
-		walks.list = append(walks.list, userWalk{part, it})
+		m = append(m, oneShard{part, chats})
 	}
-	return walks, nil
+	return m, nil
 }
 
-// userWalks merges the chats of one user over the shards.
-type userWalks struct {
-	list []userWalk
+// merged walks the chats of one user over all shards, by rising id.
+type merged []oneShard
+
+type oneShard struct {
+	part  snapshot
+	chats userChats
 }
 
-type userWalk struct {
-	part *pebble.Snapshot
-	it   *pebble.Iterator
-}
-
-// next returns the lowest chat id left and the snapshot that it is in.
-func (w *userWalks) next() (chat int64, from *pebble.Snapshot, ok bool) {
+// next returns the lowest chat id left and the view that it is in.
+func (m merged) next() (chat int64, in view, ok bool) {
 	lowest := -1
-	for i, walk := range w.list {
-		if !walk.it.Valid() {
-			continue
-		}
-		if id := userChat(walk.it.Key()); lowest < 0 || id < chat {
+	for i, shard := range m {
+		if id, more := shard.chats.id(); more && (lowest < 0 || id < chat) {
 			lowest, chat = i, id
 		}
 	}
 	if lowest < 0 {
-		return 0, nil, false
+		return 0, view{}, false
 	}
-	w.list[lowest].it.Next()
-	return chat, w.list[lowest].part, true
+	m[lowest].chats.next()
+	return chat, m[lowest].part.view, true
 }
 
-func (w *userWalks) failure() error {
+func (m merged) failure() error {
 	var faults []error
-	for _, walk := range w.list {
-		faults = append(faults, walk.it.Error())
+	for _, shard := range m {
+		faults = append(faults, shard.chats.failure())
 	}
 	if err := errors.Join(faults...); err != nil {
 		return fmt.Errorf("walk a user's chats: %w", err)
@@ -116,8 +105,8 @@ func (w *userWalks) failure() error {
 	return nil
 }
 
-func (w *userWalks) close() {
-	for _, walk := range w.list {
-		_ = walk.it.Close() // what it found wrong, failure has told
+func (m merged) close() {
+	for _, shard := range m {
+		shard.chats.close()
 	}
 }

@@ -13,7 +13,7 @@ const (
 )
 
 // mailbox is a bounded queue of batches with many senders. What it bounds is
-// the requests that are not answered yet: a batch's room is given back by
+// the requests that are not carried out yet: a batch's room is given back by
 // release, not by take.
 type mailbox struct {
 	maxRequests int
@@ -89,6 +89,15 @@ func (m *mailbox) takeOne() (*Batch, bool) {
 	return b, true
 }
 
+// putBack queues a batch again that was taken, and keeps its room: there is more
+// to do on it.
+func (m *mailbox) putBack(b *Batch) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.queue = append(m.queue, b)
+	m.arrived.Signal()
+}
+
 // wait blocks, with mu held, while there is nothing; false: there never will be.
 func (m *mailbox) wait() bool {
 	for len(m.queue) == 0 {
@@ -106,7 +115,7 @@ func (m *mailbox) drop(n int) {
 	m.queue = m.queue[n:]
 }
 
-// release gives back the room of answered requests.
+// release gives back the room of requests that are carried out.
 func (m *mailbox) release(requests, bytes int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -91,7 +91,9 @@ type Batch struct {
 	Arena  []byte  // the caller's own: what the ops' texts point into
 	Bodies []byte  // memory of the reads' replies
 
-	reads int // how many of Ops wait for a reader
+	reads   int  // how many of Ops wait for a reader
+	next    int  // the first of Ops that a reader has not looked at
+	crashed bool // too many operations of it panicked; none is carried out
 }
 
 // Outbox takes batches back.
@@ -101,10 +103,13 @@ type Outbox interface {
 }
 
 // Budget bounds the bytes of the replies to one peer that are built or being
-// built and that the peer has not taken yet. Safe for concurrent use.
+// built and that the peer has not taken yet. Where one reply does not fit, none
+// is let through until the peer has taken half of them: to find out, each has to
+// be built, in vain. Safe for concurrent use.
 type Budget struct {
-	limit int64
-	used  atomic.Int64
+	limit    int64
+	used     atomic.Int64
+	refusing atomic.Bool
 }
 
 // NewBudget returns a Budget of limit bytes.
@@ -115,6 +120,7 @@ func NewBudget(limit int) *Budget { return &Budget{limit: int64(limit)} }
 func (b *Budget) Take(n int) bool {
 	if used := b.used.Add(int64(n)); used > b.limit && used > int64(n) {
 		b.used.Add(-int64(n))
+		b.refusing.Store(true)
 		return false
 	}
 	return true
@@ -126,8 +132,14 @@ func (b *Budget) Charge(n int) { b.used.Add(int64(n)) }
 // Refund takes n bytes back off the charge.
 func (b *Budget) Refund(n int) { b.used.Add(-int64(n)) }
 
-// Spent reports whether the limit is reached.
-func (b *Budget) Spent() bool { return b.used.Load() >= b.limit }
+// Spent reports whether a reply need not be built, since it could not be taken.
+func (b *Budget) Spent() bool {
+	used := b.used.Load()
+	if used <= b.limit/2 {
+		b.refusing.Store(false)
+	}
+	return used >= b.limit || b.refusing.Load()
+}
 
 // Used returns the bytes charged.
 func (b *Budget) Used() int64 { return b.used.Load() }

@@ -6,7 +6,6 @@ import (
 	"runtime/debug"
 	"sync"
 
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/google/uuid"
 
 	"throng/codec"
@@ -14,26 +13,30 @@ import (
 
 // readers are the few goroutines that carry out a shard's reads, so that one
 // that has to go to the disk (1 to 100 ms) does not hold up its writer. They
-// read what the writer found durable and write nothing. Their queue needs no
-// bound of its own: what waits in it still counts in the actor's mailbox.
+// read what the writer found durable and write nothing. Their queue is bounded
+// as a mailbox is; the writer answers Busy to what it has no room for.
 type readers struct {
 	queue   *mailbox
 	running sync.WaitGroup
 	pool    []*reader
 }
 
-// The cache of each reader holds this many names of senders.
-const readerNames = 10000
+// A reader works on one batch for so many requests, or about so many bytes of
+// replies, and then takes the next: a connection that asks for much must not keep
+// the others waiting.
+const (
+	turnReads = 64
+	turnBytes = 4 << 20
+)
 
-func newReaders(db *database, answered *mailbox, replyBytes int, log *slog.Logger) *readers {
-	r := &readers{queue: newMailbox(1<<62, 1<<62)}
+func newReaders(c Config, db *database, memory int64, log *slog.Logger) *readers {
+	r := &readers{queue: newMailbox(c.MailboxRequests, c.MailboxBytes)}
 	for range readersPerShard {
 		r.pool = append(r.pool, &reader{
-			db:         db,
-			replyBytes: replyBytes,
-			log:        log,
-			names:      NewRecent[memberID, codec.Text](readerNames),
-			post:       post{mailbox: answered},
+			store:      db.view,
+			replyBytes: c.ReplyBytes,
+			log:        &rationed{log: log},
+			names:      NewRecent[memberID, codec.Text](memory / readersPerShard),
 		})
 	}
 	return r
@@ -45,25 +48,19 @@ func (r *readers) start() {
 	}
 }
 
-func (r *readers) put(batches []*Batch) {
-	for _, b := range batches {
-		r.queue.put(b)
-	}
-}
-
 func (r *readers) close() {
 	r.queue.close()
 	r.running.Wait()
 }
 
-// reader is one of them.
+// reader is one of them; its goroutine owns it.
 type reader struct {
-	db         *database
+	store      view
 	replyBytes int
-	log        *slog.Logger
-	names      *Recent[memberID, codec.Text]
+	log        *rationed
+	names      *Recent[memberID, codec.Text] // of the senders
 	post       post
-	walk       messages // of the batch in hand; opened by its first read
+	walk       *messages // of the turn; opened by its first read
 }
 
 func (r *reader) run(queue *mailbox) {
@@ -72,24 +69,41 @@ func (r *reader) run(queue *mailbox) {
 		if !ok {
 			return
 		}
-		r.carryOut(b)
+		whole := r.turn(b)
 		r.names.Trim()
+		if !whole {
+			queue.putBack(b)
+			continue
+		}
+		queue.release(len(b.Ops), b.Bytes)
 		r.post.add(b)
 		r.post.send()
 	}
 }
 
-// carryOut answers what waits in b. All its reads share one iterator, opened
-// after the commit that they wait for.
-func (r *reader) carryOut(b *Batch) {
-	for i := range b.Ops {
-		if op := &b.Ops[i]; op.Answer.Status == Unanswered {
-			r.answer(b, op)
+// turn answers reads of b, for as long as a turn takes, and reports whether none
+// is left. All share one walk, opened after the commit that they wait for.
+func (r *reader) turn(b *Batch) (whole bool) {
+	defer r.endTurn()
+	reads, bytes := 0, len(b.Bodies)
+	for ; b.next < len(b.Ops); b.next++ {
+		op := &b.Ops[b.next]
+		if op.Answer.Status != Unanswered {
+			continue
 		}
+		if reads == turnReads || len(b.Bodies)-bytes >= turnBytes {
+			return false
+		}
+		reads++
+		r.answer(b, op)
 	}
-	if r.walk.Iterator != nil {
+	return true
+}
+
+func (r *reader) endTurn() {
+	if r.walk != nil {
 		r.walk.close()
-		r.walk = messages{}
+		r.walk = nil
 	}
 }
 
@@ -97,18 +111,14 @@ func (r *reader) answer(b *Batch, op *Op) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			op.Answer = Answer{Status: Crashed}
-			r.log.Error("a read panicked", "kind", op.Kind, "cause", cause, "stack", string(debug.Stack()))
+			r.log.error("a read panicked", "kind", op.Kind, "cause", cause, "stack", string(debug.Stack()))
 		}
 	}()
-	if b.Budget.Spent() && op.Kind != FindChats {
-		op.Answer.Status = Busy
-		return
-	}
 	before := len(b.Bodies)
 	status, err := r.build(b, op)
 	switch {
 	case err != nil:
-		r.log.Error("a read failed", "kind", op.Kind, "chat", op.Chat, "error", err)
+		r.log.error("a read failed", "kind", op.Kind, "chat", op.Chat, "error", err.Error())
 		op.Answer.Status = Failed
 	case status != OK:
 		op.Answer.Status = status
@@ -124,7 +134,10 @@ func (r *reader) answer(b *Batch, op *Op) {
 // build appends op's reply to b.Bodies.
 func (r *reader) build(b *Batch, op *Op) (Status, error) {
 	if op.Kind == FindChats {
-		return r.findChats(b, op)
+		return r.findChats(b, op.Find)
+	}
+	if b.Budget.Spent() {
+		return Busy, nil
 	}
 	service := codec.GetChat
 	if op.Kind == Receive {
@@ -138,27 +151,24 @@ func (r *reader) build(b *Batch, op *Op) (Status, error) {
 	return OK, nil
 }
 
-func (r *reader) messages(page *codec.Page, op *Op) (err error) {
+func (r *reader) messages(page *codec.Page, op *Op) error {
 	if op.from > op.to {
 		return nil
 	}
-	if r.walk.Iterator == nil {
-		if r.walk, err = messageIter(r.db, op.Chat); err != nil {
+	if r.walk == nil {
+		walk, err := r.store.messages(op.Chat)
+		if err != nil {
 			return err
 		}
-	}
-	if op.Kind == GetChat {
-		return r.walk.windowDown(op.Chat, op.from, op.to, func(index int64, m *message) bool {
-			return page.Message(&codec.Message{Sender: m.sender, Text: m.text, Index: index, Time: m.time})
-		})
+		r.walk = &walk
 	}
 	var fault error
-	err = r.walk.window(op.Chat, op.from, op.to, func(index int64, m *message) bool {
-		var name codec.Text
-		if name, fault = r.name(op.Chat, m.sender); fault != nil {
-			return false
+	err := r.walk.window(op.Chat, op.from, op.to, op.Kind == GetChat, func(index int64, m *message) bool {
+		shown := codec.Message{Sender: m.sender, Text: m.text, Index: index, Time: m.time}
+		if op.Kind == Receive {
+			shown.Name, fault = r.name(op.Chat, m.sender)
 		}
-		return page.Message(&codec.Message{Sender: m.sender, Name: name, Text: m.text, Index: index, Time: m.time})
+		return fault == nil && page.Message(&shown)
 	})
 	if fault != nil {
 		return fault
@@ -168,20 +178,17 @@ func (r *reader) messages(page *codec.Page, op *Op) (err error) {
 
 // name returns a sender's name: durable where its message is, since the sender
 // became a member before it, and the same for ever.
-func (r *reader) name(chat int64, user uuid.UUID) (name codec.Text, err error) {
+func (r *reader) name(chat int64, user uuid.UUID) (codec.Text, error) {
 	id := memberID{chat, user}
 	if name, ok := r.names.Get(id); ok {
 		return name, nil
 	}
-	found, err := get(r.db, memberKey(chat, user), func(value []byte) (err error) {
-		name, err = decodeName(value)
-		return err
-	})
+	name, found, err := r.store.memberName(chat, user)
 	if err == nil && !found {
 		err = fmt.Errorf("the sender of a message in chat %d is no member of it", chat)
 	}
 	if err == nil {
-		r.names.Put(id, name)
+		r.names.Put(id, name, memberBytes+int64(len(name)))
 	}
 	return name, err
 }
@@ -190,20 +197,19 @@ func (r *reader) name(chat int64, user uuid.UUID) (name codec.Text, err error) {
 const maxUsersShown = 1000
 
 // findChats merges what every shard's snapshot shows of the user's chats.
-func (r *reader) findChats(b *Batch, op *Op) (Status, error) {
-	find := op.Find
+func (r *reader) findChats(b *Batch, find *Find) (Status, error) {
 	defer find.close()
 	if find.refused() || b.Budget.Spent() {
 		return Busy, nil
 	}
-	walks, err := find.walk()
+	chats, err := find.walk()
 	if err != nil {
 		return Failed, err
 	}
-	defer walks.close()
+	defer chats.close()
 	page := codec.NewPage(b.Bodies, codec.FindChats, r.replyBytes)
 	for n := 0; ; n++ {
-		chat, from, ok := walks.next()
+		id, in, ok := chats.next()
 		if !ok {
 			break
 		}
@@ -211,7 +217,7 @@ func (r *reader) findChats(b *Batch, op *Op) (Status, error) {
 			page.More()
 			break
 		}
-		shown, err := showChat(from, chat)
+		shown, err := showChat(in, id)
 		if err != nil {
 			return Failed, err
 		}
@@ -219,30 +225,23 @@ func (r *reader) findChats(b *Batch, op *Op) (Status, error) {
 			break
 		}
 	}
-	if err := walks.failure(); err != nil {
+	if err := chats.failure(); err != nil {
 		return Failed, err
 	}
 	b.Bodies = page.Finish()
 	return OK, nil
 }
 
-func showChat(from *pebble.Snapshot, id int64) (codec.Chat, error) {
-	var record chatRecord
-	if err := loadRecord(from, id, &record); err != nil {
-		return codec.Chat{}, err
+func showChat(in view, id int64) (codec.Chat, error) {
+	c, err := in.chat(id)
+	if err == nil && c == nil {
+		err = fmt.Errorf("chat %d has members and no record", id)
 	}
-	shown := codec.Chat{ID: id, Name: record.name, IsGroup: record.group, Members: record.members}
-	walk, err := messageIter(from, id)
 	if err != nil {
 		return codec.Chat{}, err
 	}
-	defer walk.close()
-	if shown.Last, _, err = walk.last(); err != nil {
-		return codec.Chat{}, err
-	}
-	walk.SetBounds(memberKey(id, uuid.Nil), appendChat(nil, memberPrefix, id+1))
-	for ok := walk.First(); ok && len(shown.Users) < maxUsersShown; ok = walk.Next() {
-		shown.Users = append(shown.Users, uuid.UUID(walk.Key()[memberKeyBytes-16:]))
-	}
-	return shown, walk.failure()
+	users, err := in.users(id, maxUsersShown)
+	return codec.Chat{
+		ID: id, Name: c.name, IsGroup: c.group, Users: users, Members: c.members, Last: c.last,
+	}, err
 }

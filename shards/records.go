@@ -16,6 +16,7 @@ import (
 //	'c' chat 8             → a chat
 //	'm' chat 8, user 16    → a member of it
 //	't' chat 8, index 8    → a message (text) of it
+//	'r' chat 8, user 16, ref → the last message that the user sent with that ref
 //	'u' user 16, chat 8    → nothing: the user is a member of the chat
 //
 //	among the accounts
@@ -26,7 +27,8 @@ import (
 //
 //	chat     version 1, group 1 (0 or 1), members uvarint, name
 //	member   version 1, name
-//	message  version 1, time uvarint, sender 16, length of ref uvarint, ref, text
+//	message  version 1, time uvarint, sender 16, text
+//	ref      version 1, index uvarint
 //	by id    version 1, name
 //	by token version 1, user 16, name
 //
@@ -36,6 +38,7 @@ const (
 	chatPrefix    = 'c'
 	memberPrefix  = 'm'
 	messagePrefix = 't'
+	refPrefix     = 'r'
 	userPrefix    = 'u'
 	idPrefix      = 'i'
 	tokenPrefix   = 'k'
@@ -61,13 +64,19 @@ func memberKey(chat int64, user uuid.UUID) []byte {
 }
 
 func messageKey(chat, index int64) []byte {
-	key := appendChat(make([]byte, 0, messageKeyBytes), messagePrefix, chat)
-	return binary.BigEndian.AppendUint64(key, uint64(index))
+	key := make([]byte, messageKeyBytes)
+	putMessageKey(key, chat, index)
+	return key
 }
 
 // messageIndex reads the index back out of a message's key.
 func messageIndex(key []byte) int64 {
 	return int64(binary.BigEndian.Uint64(key[messageKeyBytes-8:]))
+}
+
+func refKey(chat int64, sender uuid.UUID, ref codec.Text) []byte {
+	key := make([]byte, 0, memberKeyBytes+len(ref))
+	return append(append(appendChat(key, refPrefix, chat), sender[:]...), ref...)
 }
 
 func userKey(user uuid.UUID, chat int64) []byte {
@@ -82,26 +91,21 @@ func idKey(id uuid.UUID) []byte { return append([]byte{idPrefix}, id[:]...) }
 
 func tokenKey(m mac) []byte { return append([]byte{tokenPrefix}, m[:]...) }
 
-// message is a message's record; Ref and Text alias the memory that it was
-// decoded from.
+// message is a message's record; text aliases the memory that it was decoded
+// from.
 type message struct {
 	time   int64
 	sender uuid.UUID
-	ref    codec.Text
 	text   codec.Text
 }
 
-func (m *message) size() int {
-	return 1 + uvarintLen(uint64(m.time)) + 16 + uvarintLen(uint64(len(m.ref))) + len(m.ref) + len(m.text)
-}
+func (m *message) size() int { return 1 + uvarintLen(uint64(m.time)) + 16 + len(m.text) }
 
 // encode fills dst, which is m.size() long.
 func (m *message) encode(dst []byte) {
 	dst = append(dst[:0], recordVersion)
 	dst = binary.AppendUvarint(dst, uint64(m.time))
 	dst = append(dst, m.sender[:]...)
-	dst = binary.AppendUvarint(dst, uint64(len(m.ref)))
-	dst = append(dst, m.ref...)
 	_ = append(dst, m.text...)
 }
 
@@ -110,9 +114,15 @@ func (m *message) decode(src []byte) error {
 	r.version()
 	m.time = int64(r.uvarint())
 	copy(m.sender[:], r.bytes(16))
-	m.ref = r.bytes(r.uvarint())
 	m.text = r.src
 	return r.err
+}
+
+func decodeRef(src []byte) (index int64, err error) {
+	r := recordReader{src: src}
+	r.version()
+	index = int64(r.uvarint())
+	return index, r.err
 }
 
 // chatRecord is what is stored of a chat itself.

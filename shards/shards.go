@@ -35,20 +35,26 @@
 // # Memory
 //
 // Config.Memory is divided among Pebble's block cache, out of which the
-// memtables are taken, and the caches of chats, members, accounts and refs.
+// memtables are taken, and the caches of chats, members, names and accounts.
 // All are bounded by it; what is not in a cache is read from the store.
+//
+// # Storage
+//
+// Two types are the seam behind which the storage layout stands: writes, what
+// one commit makes durable, and view, what can be read. records.go draws the
+// keys and values.
 //
 // It is the only package that imports Pebble.
 package shards
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
+	"path/filepath"
 	"sync"
 
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/google/uuid"
 )
@@ -100,15 +106,18 @@ func (c *Config) fill() error {
 	fault(c.Dir == "", "no data directory is given")
 	fault(c.Shards != 0 && (c.Shards < MinShards || c.Shards > MaxShards),
 		"shards must be %d to %d, not %d", MinShards, MaxShards, c.Shards)
-	setDefault(&c.Memory, DefaultMemory)
+	c.Memory = cmp.Or(c.Memory, DefaultMemory)
 	fault(c.Memory < MinMemory, "memory must be at least %d bytes, not %d", MinMemory, c.Memory)
-	setDefault(&c.MailboxRequests, DefaultMailboxRequests)
-	setDefault(&c.MailboxBytes, DefaultMailboxBytes)
-	setDefault(&c.ReplyBytes, DefaultReplyBytes)
-	setDefault(&c.OpenFiles, DefaultOpenFiles)
+	c.MailboxRequests = cmp.Or(c.MailboxRequests, DefaultMailboxRequests)
+	c.MailboxBytes = cmp.Or(c.MailboxBytes, DefaultMailboxBytes)
+	c.ReplyBytes = cmp.Or(c.ReplyBytes, DefaultReplyBytes)
+	c.OpenFiles = cmp.Or(c.OpenFiles, DefaultOpenFiles)
 	fault(c.MailboxRequests < 1 || c.MailboxBytes < 1, "a mailbox must hold at least 1 request and 1 byte")
 	fault(c.ReplyBytes < 1, "a reply must hold at least 1 byte")
 	fault(c.OpenFiles < 1, "at least 1 file must be open")
+	if c.Dir != "" {
+		c.Dir = filepath.Clean(c.Dir)
+	}
 	if c.FS == nil {
 		c.FS = vfs.Default
 	}
@@ -121,20 +130,12 @@ func (c *Config) fill() error {
 	return errors.Join(faults...)
 }
 
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
-}
-
 // Store is an open data directory and the actors over it. Its methods are safe
 // for concurrent use, but for Close, which must be the last.
 type Store struct {
 	config    Config
 	directory *directory
-	cache     *pebble.Cache
-	files     *pebble.FileCache
+	pool      *pool
 	shards    []*actor
 	accounts  *actor
 }
@@ -160,14 +161,17 @@ func Open(config Config) (*Store, error) {
 
 func (s *Store) open() error {
 	plan := planMemory(s.config.Memory, s.config.Shards)
-	s.cache = pebble.NewCache(plan.blockCache)
-	s.files = pebble.NewFileCache(runtime.GOMAXPROCS(0), s.config.OpenFiles)
-
-	db, err := s.database("accounts", plan.accountsMemtable)
+	s.pool = newPool(plan.blockCache, s.config.OpenFiles)
+	if s.directory.made {
+		if err := s.expectDatabases(); err != nil {
+			return err
+		}
+	}
+	db, err := s.database(accountsName, plan.accountsMemtable)
 	if err != nil {
 		return err
 	}
-	s.accounts = newActor(s.config, "accounts", db, newAccounts(db, &s.directory.secret, plan.accounts))
+	s.accounts = newActor(s.config, accountsName, db, newAccounts(db.view, &s.directory.secret, plan.accounts), 0)
 
 	// Opening replays what the last run had not flushed: do it side by side.
 	s.shards = make([]*actor, s.config.Shards)
@@ -175,13 +179,13 @@ func (s *Store) open() error {
 	var wg sync.WaitGroup
 	for i := range s.shards {
 		wg.Go(func() {
-			name := fmt.Sprintf("shard-%03d", i)
+			name := shardName(i)
 			db, err := s.database(name, plan.memtable)
 			if err != nil {
 				faults[i] = err
 				return
 			}
-			s.shards[i] = newActor(s.config, name, db, newChats(db, plan.shard))
+			s.shards[i] = newActor(s.config, name, db, newChats(db.view, plan.shard), plan.readers)
 		})
 	}
 	wg.Wait()
@@ -197,24 +201,45 @@ func (s *Store) open() error {
 	return nil
 }
 
+// The directories of the databases.
+const accountsName = "accounts"
+
+func shardName(i int) string { return fmt.Sprintf("shard-%03d", i) }
+
+// expectDatabases tells which databases are missing, before any is opened: to
+// open one writes to it.
+func (s *Store) expectDatabases() error {
+	faults := []error{expectDatabase(s.config.FS, s.databasePath(accountsName))}
+	for i := range s.config.Shards {
+		faults = append(faults, expectDatabase(s.config.FS, s.databasePath(shardName(i))))
+	}
+	return errors.Join(faults...)
+}
+
+func (s *Store) databasePath(name string) string { return s.config.FS.PathJoin(s.config.Dir, name) }
+
 func (s *Store) database(name string, memtable uint64) (*database, error) {
-	return openDatabase(s.config, s.config.FS.PathJoin(s.config.Dir, name), tuning{
-		cache: s.cache, files: s.files, memtable: memtable, mustExist: s.directory.made,
-	})
+	return openDatabase(s.config, s.pool, s.databasePath(name), memtable, s.directory.made)
 }
 
 // Close carries out what waits in the mailboxes, stops the actors and closes
 // the directory. Nothing may be submitted any more.
 func (s *Store) Close() error {
+	actors := s.actors()
+	for _, a := range actors {
+		a.stop()
+	}
+	// A list of chats is read in one shard and reads them all: only now are all
+	// on their way, and none of the databases is closed before they are done.
+	for _, a := range actors {
+		a.readers.close()
+	}
 	var faults []error
-	for _, a := range s.actors() {
+	for _, a := range actors {
 		faults = append(faults, a.close())
 	}
-	if s.files != nil {
-		s.files.Unref()
-	}
-	if s.cache != nil {
-		s.cache.Unref()
+	if s.pool != nil {
+		s.pool.close()
 	}
 	return errors.Join(append(faults, s.directory.close())...)
 }
@@ -280,13 +305,19 @@ func (s *Store) FreeBytes() (uint64, error) {
 	return usage.AvailBytes, nil
 }
 
+// SpareMemory returns the bytes of Config.Memory that are left to the caller, for
+// its own cache of users.
+func (s *Store) SpareMemory() int64 { return planMemory(s.config.Memory, s.config.Shards).spare }
+
 // memoryPlan is how Config.Memory is divided.
 type memoryPlan struct {
 	blockCache       int64  // bytes, memtables included: Pebble takes them out of it
 	memtable         uint64 // bytes, of each shard
 	accountsMemtable uint64 // bytes
-	shard            int64  // bytes for each shard's caches
-	accounts         int64  // bytes for the cache of accounts
+	shard            int64  // bytes for each shard's caches of chats and members
+	readers          int64  // bytes for each shard's readers' caches of names
+	accounts         int64  // bytes for the caches of accounts
+	spare            int64  // bytes for the caller's cache of users
 }
 
 // planMemory gives an eighth to the caches of chats and accounts and the rest
@@ -300,7 +331,9 @@ func planMemory(memory int64, shards int) memoryPlan {
 		blockCache:       pebble,
 		memtable:         uint64(min(perMemtable, maxMemtable)),
 		accountsMemtable: uint64(min(perMemtable, maxMemtable) / 4),
-		shard:            caches * 3 / 4 / int64(shards),
-		accounts:         caches / 4,
+		shard:            caches * 5 / 8 / int64(shards),
+		readers:          caches / 8 / int64(shards),
+		accounts:         caches / 8,
+		spare:            caches / 8,
 	}
 }

@@ -26,8 +26,6 @@ func main() {
 
 // run carries out one command line and returns the exit status.
 func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) int {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	command, err := parse(args, out, errs)
 	if err == nil && command != nil {
 		err = command(ctx, in, out, errs)
@@ -70,14 +68,20 @@ func parse(args []string, out, errs io.Writer) (chosen command, err error) {
 	}
 	switch parsed.Selected().Name {
 	case "serve":
-		return func(ctx context.Context, _ io.Reader, out, errs io.Writer) error {
-			return cli.Serve.Run(ctx, out, errs)
-		}, nil
+		return cli.serve, nil
 	case "call":
 		return cli.Call.run, nil
 	default:
 		return cli.Version.run, nil
 	}
+}
+
+// serve runs the server until a signal asks it to drain; a second one kills it.
+func (c *commands) serve(ctx context.Context, _ io.Reader, out, errs io.Writer) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	return c.Serve.Run(ctx, out, errs)
 }
 
 // helped is what ends parsing once help was printed.

@@ -41,12 +41,12 @@ type Command struct {
 	MaxInFlightBytes    Size     `group:"limits" default:"8MiB" help:"Bytes of the requests in flight on a connection."`
 	MaxUnread           Size     `group:"limits" default:"8MiB" help:"Bytes of replies that a peer has not taken: reads are refused beyond it, and a quarter later the connection is closed."`
 	MaxBadRequests      Count    `group:"limits" default:"100" help:"Consecutive malformed requests before a connection is closed."`
-	MailboxRequests     Count    `group:"limits" default:"65536" help:"Requests waiting for a shard."`
+	MailboxRequests     Count    `group:"limits" default:"65536" help:"Requests waiting for a shard; and, apart from them, as many reads waiting for its readers."`
 	MailboxBytes        Size     `group:"limits" default:"64MiB" help:"Bytes of the requests waiting for a shard."`
 	MaxConnections      Count    `group:"limits" default:"10000" help:"Connections; fewer where the limit of open files is small."`
 	FirstFrameTimeout   Duration `group:"limits" default:"30s" help:"Time for a new connection's first request."`
 	PartialFrameTimeout Duration `group:"limits" default:"30s" help:"Time for a request to come whole."`
-	IdleTimeout         Duration `group:"limits" default:"0s" help:"Time without a request; 0: no limit."`
+	IdleTimeout         Duration `group:"limits" default:"0s" help:"Time without a byte from the peer and with nothing owed to it; 0: no limit."`
 	DiskFloor           Size     `group:"limits" default:"256MiB" help:"Free disk space below which writes are refused; 0: no floor."`
 	DrainTimeout        Duration `group:"limits" default:"10s" help:"Time to finish requests at shutdown."`
 }
@@ -76,10 +76,11 @@ func (c *Command) Run(ctx context.Context, out, errs io.Writer) error {
 	if err != nil {
 		return err
 	}
-	addr, err := engine.Claim(c.Listen) // before a data directory is made or touched
+	claim, err := engine.NewClaim(c.Listen) // before a data directory is made or touched
 	if err != nil {
 		return err
 	}
+	defer claim.Release()
 	store, err := shards.Open(c.storeConfig(log, files))
 	if err != nil {
 		return err
@@ -88,7 +89,7 @@ func (c *Command) Run(ctx context.Context, out, errs io.Writer) error {
 	if err != nil {
 		return errors.Join(err, store.Close())
 	}
-	config := c.engineConfig(log, addr, connections)
+	config := c.engineConfig(log, claim, connections)
 	config.Ready = func(addr string) { c.printReady(out, log, addr, store.Shards()) }
 	server, err := engine.New(config, store)
 	if err != nil {
@@ -182,9 +183,9 @@ func (c *Command) storeConfig(log *slog.Logger, files int) shards.Config {
 	}
 }
 
-func (c *Command) engineConfig(log *slog.Logger, addr string, connections int) engine.Config {
+func (c *Command) engineConfig(log *slog.Logger, claim *engine.Claim, connections int) engine.Config {
 	return engine.Config{
-		Listen: addr,
+		Claim: claim,
 		Limits: codec.Limits{
 			Frame:   int(c.MaxRequest.N),
 			Text:    int(c.MaxText.N),

@@ -1,0 +1,239 @@
+package engine
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"io"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"throng/codec"
+	"throng/shards"
+)
+
+// A chat's members are those asked for, once each, without its creator.
+func TestOthersOf(t *testing.T) {
+	t.Parallel()
+	me, a, b, c := uuid.UUID{1}, uuid.UUID{0, 1}, uuid.UUID{2}, uuid.UUID{2, 1}
+	for _, test := range []struct {
+		name          string
+		members, want []uuid.UUID
+	}{
+		{"nobody", nil, nil},
+		{"only the creator", []uuid.UUID{me, me}, nil},
+		{"one", []uuid.UUID{a}, []uuid.UUID{a}},
+		{"by rising id", []uuid.UUID{c, a, b}, []uuid.UUID{a, b, c}},
+		{"each once", []uuid.UUID{b, a, b, a, b}, []uuid.UUID{a, b}},
+		{"the creator between them", []uuid.UUID{c, me, a, me, c}, []uuid.UUID{a, c}},
+	} {
+		asked := slices.Clone(test.members)
+		if got := othersOf(asked, me); !slices.Equal(got, test.want) {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
+		if !slices.Equal(asked, test.members) {
+			t.Errorf("%s: the decoder's own slice was changed", test.name)
+		}
+	}
+}
+
+// What draw returns is in its range and may be any number of it.
+func TestDraw(t *testing.T) {
+	t.Parallel()
+	for _, highest := range []uint64{1, 3, codec.MaxChat, codec.MaxToken} {
+		var bits int64
+		for range 1000 {
+			n := draw(highest)
+			if n < 1 || uint64(n) > highest {
+				t.Fatalf("draw(%d) returned %d", highest, n)
+			}
+			bits |= n
+		}
+		if uint64(bits) != highest {
+			t.Errorf("1000 draws up to %d never set the bits %b", highest, highest&^uint64(bits))
+		}
+	}
+}
+
+// What is kept is a copy, and nothing that is kept behind it reaches into it.
+func TestKeep(t *testing.T) {
+	t.Parallel()
+	frame := []byte("onetwothree")
+	var arena []byte
+	var kept []codec.Text
+	for _, part := range []codec.Text{frame[:3], nil, frame[3:6], frame[6:]} {
+		var text codec.Text
+		arena, text = keep(arena, part)
+		kept = append(kept, text)
+	}
+	clear(frame)
+	_ = append(kept[0], "xx"...)
+	for i, want := range []string{"one", "", "two", "three"} {
+		if string(kept[i]) != want {
+			t.Errorf("text %d reads %q, want %q", i, kept[i], want)
+		}
+	}
+}
+
+// A pair whose id belongs to another chat gets the next one, again from either
+// side, and where all are taken the answer is an error.
+func TestPairWhoseIDIsTaken(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	c := dial(t, s.addr)
+	for _, taken := range []int{0, 1, 2, maxCreateTries} {
+		a, b := c.newcomer(t), c.newcomer(t)
+		for attempt := range taken {
+			s.occupy(t, s.store.PairChat(a.id, b.id, attempt))
+		}
+		want := createdAs(s.store.PairChat(a.id, b.id, taken))
+		c.send(t, a.pairsWith(b), b.pairsWith(a), a.pairsWith(b, a, b))
+		c.expect(t, want, want, want)
+	}
+	a, b := c.newcomer(t), c.newcomer(t)
+	for attempt := range maxCreateTries + 1 {
+		s.occupy(t, s.store.PairChat(a.id, b.id, attempt))
+	}
+	c.asks(t, a.pairsWith(b), state500)
+}
+
+// inbox is an Outbox whose owner takes the batches from a channel.
+type inbox chan *shards.Batch
+
+func (in inbox) Put(batches []*shards.Batch) {
+	for _, b := range batches {
+		in <- b
+	}
+}
+
+// occupy makes a group of a chat id that the test chose.
+func (s *server) occupy(t tb, chat int64) {
+	t.Helper()
+	in := make(inbox, 1)
+	b := &shards.Batch{Home: in, Budget: shards.NewBudget(1), Ops: []shards.Op{{
+		Kind: shards.Create, Chat: chat, Group: true, Members: []shards.Member{{ID: uuid.New()}},
+	}}}
+	if !s.store.Submit(s.store.ShardOf(chat), b) {
+		t.Fatal("the mailbox is full")
+	}
+	if got := await(t, in, "the chat").Ops[0].Answer.Status; got != shards.OK {
+		t.Fatalf("status %d", got)
+	}
+}
+
+// A group whose id was drawn before is drawn again. Not parallel: it loads the
+// dice of the whole process.
+func TestGroupWhoseIDIsTaken(t *testing.T) {
+	dice := &loadedDice{fair: rand.Reader}
+	rand.Reader = dice
+	t.Cleanup(func() { rand.Reader = dice.fair })
+	s := start(t)
+	c := dial(t, s.addr)
+	p := c.newcomer(t)
+
+	const first, second = 0xabcdef, 0x123456
+	dice.load(0, first, first, first, first|1<<60, second)
+	c.asks(t, p.creates(), createdAs(first)) // 0 is no chat id
+	c.asks(t, p.creates(), createdAs(second))
+
+	dice.load(slices.Repeat([]uint64{first}, maxCreateTries+1)...)
+	c.asks(t, p.creates(), state500)
+	c.asks(t, p.creates(), created)
+}
+
+// loadedDice answers draws of 8 bytes with what it was loaded with.
+type loadedDice struct {
+	fair io.Reader
+
+	mu    sync.Mutex
+	rolls []uint64
+}
+
+func (d *loadedDice) load(rolls ...uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.rolls = rolls
+}
+
+func (d *loadedDice) Read(p []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(p) != 8 || len(d.rolls) == 0 {
+		return d.fair.Read(p)
+	}
+	binary.BigEndian.PutUint64(p, d.rolls[0])
+	d.rolls = d.rolls[1:]
+	return len(p), nil
+}
+
+// Unknown tokens cost their own connection a look at the accounts each, and
+// nobody else anything, however long the accounts take.
+func TestStormOfUnknownTokens(t *testing.T) {
+	t.Parallel()
+	const storm = 3000
+	disk := newSlowDisk()
+	s := start(t, oneLoop, disk.use)
+	known, storming, registering := dial(t, s.addr), dial(t, s.addr), dial(t, s.addr)
+	p := known.newcomer(t)
+	chat := known.newChat(t, p)
+
+	accounts := disk.hang(t, accountsActor)
+	registering.send(t, stranger().registers())
+	await(t, accounts.begun, "the accounts' sync")
+	for range storm {
+		storming.send(t, stranger().says(chat, "let me in"))
+	}
+	eventually(t, "the storm waits for the accounts", func() bool { return s.inFlight(t, storming) == storm })
+	for i := range 100 {
+		known.send(t, ping, p.logsIn(), p.says(chat, "hello"), p.findsChats(codec.MaxChat), p.creates())
+		known.expect(t, pong, success, sent(i+1), noChats, created)
+	}
+	accounts.release()
+	registering.expect(t, success)
+	storming.expect(t, slices.Repeat([]string{state401}, storm)...)
+	s.withConn(t, storming, func(c *conn) {
+		if c.parked != nil || c.inFlightBytes != 0 {
+			t.Errorf("%d requests still parked, %d bytes in flight", len(c.parked), c.inFlightBytes)
+		}
+	})
+}
+
+// Requests behind one whose user is being looked up wait for it, known or not,
+// and keep their order; a user that was found is known from then on.
+func TestParkedRequestsKeepTheirOrder(t *testing.T) {
+	t.Parallel()
+	disk := newSlowDisk()
+	s := start(t, oneLoop, disk.use)
+	c, other := dial(t, s.addr), dial(t, s.addr)
+	p, q := c.newcomer(t), c.newcomer(t)
+	chat := c.newChat(t, p)
+
+	accounts := disk.hang(t, accountsActor)
+	other.send(t, stranger().registers())
+	await(t, accounts.begun, "the accounts' sync")
+	nobody := stranger()
+	c.send(t,
+		p.says(chat, "1"),
+		nobody.says(chat, "-"),
+		p.says(chat, "2"),
+		q.joins(chat),
+		ping,
+		nobody.logsIn(),
+		q.says(chat, "3"),
+		nonsense,
+		p.creates(nobody),
+		p.says(chat, "4"))
+	c.expect(t, sent(1)) // it went before
+	accounts.release()
+	c.expect(t, state401, sent(2), success, pong, failedLogin, sent(3), state400, failedMember, sent(4))
+	s.onLoops(t, func(l *loop) {
+		if _, known := l.users.Get(q.token); !known {
+			t.Error("the user that was looked up is not remembered")
+		}
+		if _, known := l.users.Get(nobody.token); known {
+			t.Error("nobody is remembered")
+		}
+	})
+}

@@ -1,0 +1,181 @@
+package shards
+
+import (
+	"sync"
+	"testing"
+	"time"
+)
+
+func requests(n, bytes int) *Batch { return &Batch{Ops: make([]Op, n), Bytes: bytes} }
+
+// A mailbox refuses what would pass its limit of requests or of bytes, and takes
+// it once room was given back.
+func TestMailboxIsBounded(t *testing.T) {
+	m := newMailbox(10, 1000)
+	step := func(what string, ok, want, full bool) {
+		t.Helper()
+		if ok != want || m.full() != full {
+			t.Errorf("%s: %v, full %v; want %v, %v", what, ok, m.full(), want, full)
+		}
+	}
+	step("empty", true, true, false)
+	step("6 of 10 requests", m.put(requests(6, 100)), true, false)
+	step("5 more", m.put(requests(5, 100)), false, false)
+	step("4 more", m.put(requests(4, 100)), true, true)
+	step("1 more", m.put(requests(1, 1)), false, true)
+	m.release(1, 0)
+	step("1 more, after 1 was answered", m.put(requests(1, 1)), true, true)
+	m.release(10, 201)
+	step("empty again", true, true, false)
+	step("up to the bytes", m.put(requests(1, 1000)), true, true)
+	step("1 byte over", m.put(requests(1, 1)), false, true)
+	m.release(1, 1)
+	step("into the byte given back", m.put(requests(1, 1)), true, true)
+}
+
+// What a drain takes still counts until it is answered.
+func TestMailboxKeepsTheRoomOfWhatWasTaken(t *testing.T) {
+	m := newMailbox(2, 100)
+	m.put(requests(2, 2))
+	if drain, ok := m.take(nil); !ok || len(drain) != 1 {
+		t.Fatalf("took %d batches, %v", len(drain), ok)
+	}
+	if !m.full() || m.put(requests(1, 1)) {
+		t.Error("there is room before anything was answered")
+	}
+	m.release(2, 2)
+	if m.full() || !m.put(requests(2, 2)) {
+		t.Error("there is no room though all was answered")
+	}
+}
+
+// A batch over the whole limit is let in where nothing else is, or it never
+// could be.
+func TestMailboxLetsAnOversizedBatchInWhenEmpty(t *testing.T) {
+	for _, oversized := range []*Batch{requests(11, 1), requests(1, 1001)} {
+		m := newMailbox(10, 1000)
+		m.put(requests(1, 1))
+		if m.put(oversized) {
+			t.Error("it was let in beside another")
+		}
+		m.release(1, 1)
+		if !m.put(oversized) {
+			t.Error("it was not let into an empty mailbox")
+		}
+		if m.put(requests(1, 1)) || !m.full() {
+			t.Error("another was let in beside it")
+		}
+		m.release(len(oversized.Ops), oversized.Bytes)
+		if m.full() || !m.put(requests(1, 1)) {
+			t.Error("there is no room after it was answered")
+		}
+	}
+}
+
+// take returns all that waits, in its order, but not more than a drain may have.
+func TestMailboxTakesADrain(t *testing.T) {
+	m := newMailbox(1<<30, 1<<40)
+	put := func(n, requestsEach, bytesEach int) (list []*Batch) {
+		for range n {
+			b := requests(requestsEach, bytesEach)
+			m.put(b)
+			list = append(list, b)
+		}
+		return list
+	}
+	for _, want := range []struct {
+		what                    string
+		n, requests, bytes, cut int
+	}{
+		{"few", 3, 1, 1, 3},
+		{"too many requests", 5, maxDrainRequests / 2, 1, 2},
+		{"too many bytes", 5, 1, maxDrainBytes / 2, 2},
+		{"the one that passes the bound is still taken", 4, maxDrainRequests/2 + 1, 1, 2},
+		{"one far over the bounds", 2, 3 * maxDrainRequests, 3 * maxDrainBytes, 1},
+		{"empty batches", 3, 0, 0, 3},
+	} {
+		list := put(want.n, want.requests, want.bytes)
+		for len(list) > 0 {
+			drain, ok := m.take(nil)
+			if expected := min(want.cut, len(list)); !ok || len(drain) != expected {
+				t.Fatalf("%s: took %d of %d batches, want %d", want.what, len(drain), len(list), expected)
+			}
+			for i, b := range drain {
+				if b != list[i] {
+					t.Fatalf("%s: batch %d is out of order", want.what, i)
+				}
+			}
+			list = list[len(drain):]
+		}
+	}
+}
+
+// take appends to what it is given: the caller's memory is used again.
+func TestMailboxTakeAppends(t *testing.T) {
+	m := newMailbox(10, 10)
+	first, second := requests(1, 1), requests(1, 1)
+	m.put(second)
+	drain, _ := m.take([]*Batch{first})
+	if len(drain) != 2 || drain[0] != first || drain[1] != second {
+		t.Errorf("took %v", drain)
+	}
+}
+
+// A closed mailbox gives out what it holds and takes nothing more.
+func TestMailboxCloses(t *testing.T) {
+	m := newMailbox(10, 10)
+	m.put(requests(1, 1))
+	m.close()
+	if m.put(requests(1, 1)) {
+		t.Error("a closed mailbox took a batch")
+	}
+	if drain, ok := m.take(nil); !ok || len(drain) != 1 {
+		t.Errorf("what waited is gone: %d batches, %v", len(drain), ok)
+	}
+	if drain, ok := m.take(nil); ok || len(drain) != 0 {
+		t.Errorf("a closed and empty mailbox gave %d batches, %v", len(drain), ok)
+	}
+	if _, ok := m.takeOne(); ok {
+		t.Error("a closed and empty mailbox gave a batch")
+	}
+}
+
+// Whoever waits is woken by a put, and all who wait by close. No wakeup is lost
+// where many put and several take.
+func TestMailboxWakes(t *testing.T) {
+	const senders, each = 4, 500
+	m := newMailbox(1<<30, 1<<40)
+	var taken sync.Map
+	var takers, putters sync.WaitGroup
+	for range 3 {
+		takers.Go(func() {
+			for {
+				b, ok := m.takeOne()
+				if !ok {
+					return
+				}
+				if _, twice := taken.LoadOrStore(b, true); twice {
+					t.Error("a batch was taken twice")
+				}
+			}
+		})
+	}
+	for range senders {
+		putters.Go(func() {
+			for i := range each {
+				m.put(requests(1, 1))
+				if i%100 == 0 {
+					time.Sleep(time.Millisecond) // let the takers fall asleep
+				}
+			}
+		})
+	}
+	putters.Wait()
+	m.close()
+	takers.Wait()
+	n := 0
+	taken.Range(func(any, any) bool { n++; return true })
+	if n != senders*each {
+		t.Errorf("%d of %d batches were taken", n, senders*each)
+	}
+}

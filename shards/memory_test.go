@@ -1,0 +1,194 @@
+package shards
+
+import (
+	"fmt"
+	"math"
+	"sync"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// The bounded things in memory: Recent, Budget, and the plan that
+// divides Config.Memory among them and Pebble.
+
+// Recent never contradicts a map of all that was put in, and holds no more than
+// two generations, each with what came in before the Trim that closed it.
+func TestRecentIsABoundedMap(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		limit := rapid.IntRange(0, 12).Draw(t, "max bytes")
+		r, all := NewRecent[int, int](int64(limit)), map[int]int{}
+		uses := 0 // since the last Trim
+		anyKey := rapid.IntRange(0, 20)
+		t.Repeat(map[string]func(*rapid.T){
+			"put": func(t *rapid.T) {
+				k, v := anyKey.Draw(t, "key"), rapid.Int().Draw(t, "value")
+				r.Put(k, v, 1)
+				all[k] = v
+				uses++
+				if got, ok := r.Get(k); !ok || got != v {
+					t.Fatalf("%d is forgotten right away", k)
+				}
+			},
+			"get": func(t *rapid.T) {
+				k := anyKey.Draw(t, "key")
+				v, ok := r.Get(k)
+				if want, put := all[k]; ok && (!put || v != want) {
+					t.Fatalf("%d reads as %d, put was %d (%v)", k, v, want, put)
+				}
+				uses++
+			},
+			"trim": func(t *rapid.T) {
+				generation := max(1, limit/2)
+				full := len(r.young) >= generation
+				r.Trim()
+				if len(r.young) >= generation {
+					t.Fatalf("%d young entries after a Trim to %d", len(r.young), generation)
+				}
+				if full && len(r.old) > generation+uses {
+					t.Fatalf("%d old entries of a generation of %d and %d uses", len(r.old), generation, uses)
+				}
+				uses = 0
+			},
+			"reset": func(t *rapid.T) {
+				r.Reset()
+				for k := range all {
+					if _, ok := r.Get(k); ok {
+						t.Fatalf("%d outlived a Reset", k)
+					}
+				}
+			},
+		})
+	})
+}
+
+// Trim drops what was not used since the Trim before last that found the young
+// generation full; what is used stays.
+func TestRecentKeepsWhatIsUsed(t *testing.T) {
+	r := NewRecent[string, int](4)
+	r.Put("used", 1, 1)
+	r.Put("unused", 2, 1)
+	for i := range 10 {
+		r.Put(fmt.Sprint("other", i), i, 1)
+		r.Get("used")
+		r.Trim()
+	}
+	if _, ok := r.Get("used"); !ok {
+		t.Error("what was used all the time is forgotten")
+	}
+	if _, ok := r.Get("unused"); ok {
+		t.Error("what was not used in a long time is remembered")
+	}
+}
+
+// Until Trim, nothing is forgotten: a drain needs what it has put in.
+func TestRecentForgetsOnlyInTrim(t *testing.T) {
+	r := NewRecent[int, int](1)
+	for i := range 1000 {
+		r.Put(i, i, 1)
+	}
+	for i := range 1000 {
+		if v, ok := r.Get(i); !ok || v != i {
+			t.Fatalf("%d is forgotten before Trim", i)
+		}
+	}
+}
+
+// What an entry costs counts: a few large ones fill a generation as many small
+// ones do, also where they come back from the old one.
+func TestRecentIsBoundedInBytes(t *testing.T) {
+	const limit, large = 1000, 200
+	r := NewRecent[int, int](limit)
+	for round := range 100 {
+		for i := range 10 {
+			if _, ok := r.Get(i); !ok {
+				r.Put(i, round, large)
+			}
+			r.Trim()
+			if held := (len(r.young) + len(r.old)) * large; held > limit+2*large {
+				t.Fatalf("%d bytes are held, the limit is %d", held, limit)
+			}
+		}
+	}
+	r.Reset()
+	for range 1000 { // put again is not put twice
+		r.Put(1, 1, large)
+	}
+	if r.bytes != large {
+		t.Errorf("one entry of %d bytes counts as %d", large, r.bytes)
+	}
+}
+
+// A Budget takes what fits, and always the first.
+func TestBudget(t *testing.T) {
+	b := NewBudget(100)
+	step := func(what string, ok, want bool, used int64, spent bool) {
+		t.Helper()
+		if ok != want || b.Used() != used || b.Spent() != spent {
+			t.Errorf("%s: %v, %d used, spent %v; want %v, %d, %v", what, ok, b.Used(), b.Spent(), want, used, spent)
+		}
+	}
+	step("over the limit, but the first", b.Take(150), true, 150, true)
+	step("another", b.Take(1), false, 150, true)
+	b.Refund(150)
+	step("up to the limit", b.Take(60) && b.Take(40), true, 100, true)
+	step("one byte over", b.Take(1), false, 100, true)
+	b.Refund(1)
+	step("into the room given back", b.Take(1), true, 100, true)
+	b.Charge(1000)
+	step("charged past the limit", true, true, 1100, true)
+	b.Refund(1050)
+	step("what does not fit", b.Take(51), false, 50, false)
+	step("what does", b.Take(50), true, 100, true)
+	step("nothing at all", b.Take(0), true, 100, true)
+}
+
+// Charges of many goroutines add up.
+func TestBudgetIsShared(t *testing.T) {
+	b := NewBudget(1000)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 1000 {
+				if b.Take(10) {
+					b.Refund(10)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if b.Used() != 0 {
+		t.Errorf("%d bytes are left charged", b.Used())
+	}
+}
+
+// What the plan hands out is no more than there is, for every number of shards
+// and every size of memory, and each part gets something.
+func TestMemoryPlanStaysWithinMemory(t *testing.T) {
+	check := func(t tb, memory int64, shards int) {
+		p := planMemory(memory, shards)
+		caches := (p.shard+p.readers)*int64(shards) + p.accounts + p.spare
+		if p.blockCache+caches > memory {
+			t.Fatalf("%d shards, %d bytes: %+v is more", shards, memory, p)
+		}
+		// Pebble takes the memtables out of the block cache: they must leave room.
+		memtables := memtablesPerShard * (int64(p.memtable)*int64(shards) + int64(p.accountsMemtable))
+		if memtables > p.blockCache*2/3 {
+			t.Fatalf("%d shards, %d bytes: memtables of %d in a block cache of %d", shards, memory, memtables, p.blockCache)
+		}
+		if p.memtable < 256<<10 || p.accountsMemtable < 64<<10 || p.memtable > maxMemtable {
+			t.Fatalf("%d shards, %d bytes: memtables of %d and %d", shards, memory, p.memtable, p.accountsMemtable)
+		}
+		if p.shard < 100*chatBytes || p.accounts < 100*accountBytes {
+			t.Fatalf("%d shards, %d bytes: caches of %d and %d", shards, memory, p.shard, p.accounts)
+		}
+	}
+	for shards := MinShards; shards <= MaxShards; shards++ {
+		for _, memory := range []int64{MinMemory, MinMemory + 1, DefaultMemory, 100 << 30, math.MaxInt64 / 8} {
+			check(t, memory, shards)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		check(t, rapid.Int64Range(MinMemory, 1<<40).Draw(t, "memory"), rapid.IntRange(MinShards, MaxShards).Draw(t, "shards"))
+	})
+}

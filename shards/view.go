@@ -1,0 +1,246 @@
+package shards
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/google/uuid"
+
+	"throng/codec"
+)
+
+// view is what can be read of a database: as it is, or as a snapshot of it was.
+// As it is, it shows what is committed and not yet synced too; whoever is not
+// the database's writer must know what of it is durable.
+type view struct {
+	from pebble.Reader
+}
+
+// snapshot is a view that stands still, until it is closed.
+type snapshot struct {
+	view
+	taken *pebble.Snapshot
+}
+
+// close lets the snapshot go; it cannot fail but for being closed twice.
+func (s snapshot) close() { _ = s.taken.Close() }
+
+// get calls use with key's value, valid only during the call, and reports
+// whether there is one.
+func (v view) get(key []byte, use func(value []byte) error) (bool, error) {
+	value, closer, err := v.from.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read a %q record: %w", key[0], err)
+	}
+	if err = errors.Join(use(value), closer.Close()); err != nil {
+		return false, fmt.Errorf("read a %q record: %w", key[0], err)
+	}
+	return true, nil
+}
+
+// chatRecord returns a chat's record, nil where there is no such chat.
+func (v view) chatRecord(id int64) (*chatRecord, error) {
+	c := &chatRecord{}
+	found, err := v.get(chatKey(id), c.decode)
+	if !found {
+		return nil, err
+	}
+	return c, nil
+}
+
+// chat returns a chat with its newest message's index and time, nil where there
+// is none.
+func (v view) chat(id int64) (*chat, error) {
+	record, err := v.chatRecord(id)
+	if record == nil {
+		return nil, err
+	}
+	walk, err := v.messages(id)
+	if err != nil {
+		return nil, err
+	}
+	defer walk.close()
+	c := &chat{chatRecord: *record, id: id}
+	c.last, c.lastTime, err = walk.last()
+	return c, err
+}
+
+func (v view) isMember(chat int64, user uuid.UUID) (bool, error) {
+	return v.get(memberKey(chat, user), func([]byte) error { return nil })
+}
+
+// memberName returns the name of a chat's member, and whether it is one.
+func (v view) memberName(chat int64, user uuid.UUID) (name codec.Text, found bool, err error) {
+	return v.name(memberKey(chat, user))
+}
+
+// accountName returns the name of a user, and whether it is registered.
+func (v view) accountName(id uuid.UUID) (name codec.Text, found bool, err error) {
+	return v.name(idKey(id))
+}
+
+func (v view) name(key []byte) (name codec.Text, found bool, err error) {
+	found, err = v.get(key, func(value []byte) (err error) {
+		name, err = decodeName(value)
+		return err
+	})
+	return name, found, err
+}
+
+// account returns the account that a token belongs to, and whether there is one.
+func (v view) account(token mac) (u account, found bool, err error) {
+	found, err = v.get(tokenKey(token), func(value []byte) (err error) {
+		u, err = decodeAccount(value)
+		return err
+	})
+	return u, found, err
+}
+
+// ref returns the index of the last message that was sent with a ref; 0: none.
+func (v view) ref(key []byte) (index int64, err error) {
+	_, err = v.get(key, func(value []byte) (err error) {
+		index, err = decodeRef(value)
+		return err
+	})
+	return index, err
+}
+
+// users returns a chat's members by rising id, at most so many.
+func (v view) users(chat int64, most int) (users []uuid.UUID, err error) {
+	it, err := v.iterate(appendChat(nil, memberPrefix, chat), appendChat(nil, memberPrefix, chat+1))
+	if err != nil {
+		return nil, err
+	}
+	defer closeWalk(it)
+	for ok := it.First(); ok && len(users) < most; ok = it.Next() {
+		users = append(users, uuid.UUID(it.Key()[memberKeyBytes-16:]))
+	}
+	return users, it.Error()
+}
+
+// chatsOf walks the chats that a user is in, by rising id, from above after on.
+func (v view) chatsOf(user uuid.UUID, after int64) (userChats, error) {
+	it, err := v.iterate(userKey(user, after+1), userKey(user, -1)) // all ones: above every id
+	if err != nil {
+		return userChats{}, err
+	}
+	it.First()
+	return userChats{it}, nil
+}
+
+// messages walks a chat's messages.
+func (v view) messages(chat int64) (messages, error) {
+	it, err := v.iterate(appendChat(nil, messagePrefix, chat), appendChat(nil, messagePrefix, chat+1))
+	return messages{it}, err
+}
+
+func (v view) iterate(low, high []byte) (*pebble.Iterator, error) {
+	it, err := v.from.NewIter(&pebble.IterOptions{LowerBound: low, UpperBound: high})
+	if err != nil {
+		return nil, fmt.Errorf("walk %q records: %w", low[0], err)
+	}
+	return it, nil
+}
+
+// closeWalk gives an iterator back; what it found wrong, its Error has told.
+func closeWalk(it *pebble.Iterator) { _ = it.Close() }
+
+// userChats is a walk over chat ids.
+type userChats struct {
+	it *pebble.Iterator
+}
+
+// id returns the id that the walk stands at; false: it is at its end.
+func (w userChats) id() (int64, bool) {
+	if !w.it.Valid() {
+		return 0, false
+	}
+	return userChat(w.it.Key()), true
+}
+
+func (w userChats) next() { w.it.Next() }
+
+func (w userChats) failure() error { return w.it.Error() }
+
+func (w userChats) close() { closeWalk(w.it) }
+
+// messages is a walk over messages. It begins with one chat's; window takes it
+// to any other.
+type messages struct {
+	it *pebble.Iterator
+}
+
+func (w messages) close() { closeWalk(w.it) }
+
+// last returns the newest message's index and time; 0 where there is none.
+func (w messages) last() (index, time int64, err error) {
+	if !w.it.Last() {
+		return 0, 0, w.it.Error()
+	}
+	var m message
+	if err := w.decode(&m); err != nil {
+		return 0, 0, err
+	}
+	return messageIndex(w.it.Key()), m.time, nil
+}
+
+// window calls use with the messages from … to of a chat until it returns false,
+// by rising index or, newestFirst, by falling. A message is valid during the
+// call. A window lies within what is durable: not to find every message of it is
+// an error.
+func (w messages) window(chat, from, to int64, newestFirst bool, use func(index int64, m *message) bool) error {
+	w.it.SetBounds(messageKey(chat, from), messageKey(chat, to+1))
+	index, step := from, int64(1)
+	if newestFirst {
+		index, step = to, -1
+	}
+	var m message
+	for ok := w.begin(newestFirst); ok; ok = w.advance(newestFirst) {
+		if found := messageIndex(w.it.Key()); found != index {
+			return fmt.Errorf("message %d of chat %d is missing: %d stands in its place", index, chat, found)
+		}
+		if err := w.decode(&m); err != nil {
+			return err
+		}
+		if !use(index, &m) {
+			return nil
+		}
+		index += step
+	}
+	if err := w.it.Error(); err != nil {
+		return fmt.Errorf("walk messages of chat %d: %w", chat, err)
+	}
+	if from <= index && index <= to {
+		return fmt.Errorf("message %d of chat %d is missing", index, chat)
+	}
+	return nil
+}
+
+func (w messages) begin(newestFirst bool) bool {
+	if newestFirst {
+		return w.it.Last()
+	}
+	return w.it.First()
+}
+
+func (w messages) advance(newestFirst bool) bool {
+	if newestFirst {
+		return w.it.Prev()
+	}
+	return w.it.Next()
+}
+
+func (w messages) decode(m *message) error {
+	value, err := w.it.ValueAndErr()
+	if err == nil {
+		err = m.decode(value)
+	}
+	if err != nil {
+		return fmt.Errorf("message %d: %w", messageIndex(w.it.Key()), err)
+	}
+	return nil
+}

@@ -54,8 +54,8 @@ func probe(addr string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("open a socket: %w", err)
 	}
-	port, err := bind(fd, sockaddr)
-	if err = errors.Join(err, unix.Close(fd)); err != nil {
+	port, fault := bind(fd, sockaddr)
+	if err := errors.Join(fault, unix.Close(fd)); err != nil {
 		return "", err
 	}
 	host, _, err := net.SplitHostPort(addr)

@@ -293,11 +293,13 @@ func TestDamageIsNotShown(t *testing.T) {
 		},
 		{"the first message is missing", messageKey(7, 1), nil, []Op{all, back}, nil},
 		{
-			"a message of a newer version", messageKey(7, 2), newer, []Op{all, back},
+			"a message of a newer version", messageKey(7, 2), newer,
+			[]Op{all, back},
 			[]Op{sendOp(7, alice, "x", ""), sendOp(7, alice, "x", "ref")},
 		},
 		{
-			"a ref of a newer version", refKey(7, alice, codec.Text("ref")), newer, []Op{sendOp(7, alice, "x", "ref")},
+			"a ref of a newer version", refKey(7, alice, codec.Text("ref")), newer,
+			[]Op{sendOp(7, alice, "x", "ref")},
 			[]Op{all, back, sendOp(7, alice, "x", "other")},
 		},
 		{"the last message of a newer version", messageKey(7, 3), newer, []Op{all, back, sendOp(7, alice, "x", ""), {Kind: FindChats}}, nil},

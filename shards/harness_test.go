@@ -305,10 +305,6 @@ func (c *client) group(chat int64, users ...uuid.UUID) Answer {
 	return c.one(createOp(chat, true, users...)).Answer
 }
 
-func (c *client) pair(a, b uuid.UUID) Answer {
-	return c.one(createOp(c.store.PairChat(a, b, 0), false, a, b)).Answer
-}
-
 func (c *client) join(chat int64, user uuid.UUID, name string) Answer {
 	return c.one(Op{Kind: Join, Chat: chat, User: user, Name: codec.Text(name)}).Answer
 }

@@ -30,8 +30,8 @@ func TestStoreAgainstModel(t *testing.T) {
 		defer func() { closeStore(t, m.store) }()
 		m.begin(t)
 		t.Repeat(map[string]func(*rapid.T){
-			"drains":  m.drains,
-			"drains ": m.drains, // twice as often as each of the others
+			"drains": m.drains,
+			"drain":  m.drains, // twice as often as each of the others
 			"reopen": func(t *rapid.T) {
 				closeStore(t, m.store)
 				m.open(t)

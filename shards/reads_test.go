@@ -196,8 +196,10 @@ func TestListsOfChatsThatAreRefused(t *testing.T) {
 	}
 
 	none := NewFind(alice, 0, 10, 3)
-	if none.Abandon() || none.Abandon() || !none.Abandon() {
-		t.Error("of three that abandon, not the last one is told so")
+	for shard := range 3 {
+		if last := none.Abandon(); last != (shard == 2) {
+			t.Errorf("shard %d of 3 abandons, and is told that it is the last: %v", shard, last)
+		}
 	}
 }
 
@@ -267,4 +269,113 @@ func TestTextsComeBack(t *testing.T) {
 		c = newClient(s)
 	}
 	closeStore(t, s)
+}
+
+// A batch of many reads does not keep a reader from the others: it gives way
+// after each turn.
+func TestReadersTakeTurns(t *testing.T) {
+	s := openFor(t, vfs.NewMem())
+	c := newClient(s)
+	c.group(7, alice)
+	c.send(7, alice, "hello")
+	read := Op{Kind: GetChat, Chat: 7, User: alice, Index: 1, Count: 1}
+	many := make([][]Op, 2*readersPerShard) // more than there are readers
+	for i := range many {
+		many[i] = slices.Repeat([]Op{read}, 20*turnReads)
+	}
+	lists := append(slices.Clone(many), []Op{read})
+	batches := make([]*Batch, len(lists))
+	release := c.hold(s.ShardOf(7)) // all go to the readers in one drain, the short one last
+	for i, ops := range lists {
+		batches[i] = c.batch(ops)
+		s.Submit(s.ShardOf(7), batches[i])
+	}
+	release()
+	for {
+		b := <-c.home
+		if b == batches[len(many)] {
+			break
+		}
+		for _, long := range batches[:len(many)] {
+			if b == long {
+				t.Fatal("a batch of many reads is home before the short one behind it")
+			}
+		}
+	}
+	for range many {
+		<-c.home
+	}
+	for i, ops := range lists {
+		for _, op := range ops {
+			if op.Answer.Status != OK {
+				t.Fatalf("a read of batch %d: %s", i, op.Answer.Status.said())
+			}
+		}
+	}
+}
+
+// What has to go to the store does not keep what is in memory waiting: a drain
+// that did so often is committed as far as it has come.
+func TestADrainIsCutWhereItIsCold(t *testing.T) {
+	fs := vfs.NewMem()
+	s := open(t, fs, withShards(2))
+	c := newClient(s)
+	var cold []int64
+	for chat := int64(1); len(cold) <= maxDrainMisses; chat++ {
+		if s.ShardOf(chat) == 0 {
+			c.group(chat, alice)
+			cold = append(cold, chat)
+		}
+	}
+	closeStore(t, s)
+	s = openFor(t, fs) // with nothing in memory
+	c = newClient(s)
+	var first, second []Op
+	for _, chat := range cold {
+		first = append(first, sendOp(chat, alice, "hello", ""))
+		second = append(second, sendOp(chat, alice, "again", ""))
+	}
+	release := c.hold(0)
+	g := newGate() // holds the writer where it publishes
+	held := c.batch(first)
+	held.Home = g
+	s.Submit(0, held)
+	c.submit(0, second)
+	release()
+	<-g.entered
+	for _, op := range second {
+		if op.Answer.Status != Unanswered {
+			t.Fatal("the second batch was applied in the commit of the first, cold one")
+		}
+	}
+	g.leave <- struct{}{}
+	c.wait(1)
+	for i, op := range second {
+		if first[i].Answer.Index != 1 || op.Answer.Index != 2 {
+			t.Fatalf("chat %d: indexes %d and %d", op.Chat, first[i].Answer.Index, op.Answer.Index)
+		}
+	}
+}
+
+// What the readers have no room for is answered Busy at once, a list of chats
+// too, and the writes beside it are carried out.
+func TestReadsThatFindNoReaderAreBusy(t *testing.T) {
+	s := openFor(t, vfs.NewMem(), withShards(2), func(c *Config) { c.MailboxRequests = 8 })
+	c := newClient(s)
+	c.group(7, alice)
+	to := s.ShardOf(7)
+	release := c.holdReaders(7, alice)
+	read := Op{Kind: GetChat, Chat: 7, User: alice, Index: -1, Count: 1}
+	waiting := slices.Repeat([]Op{read}, 8) // those that hold the readers up have given their room back
+	c.submit(to, waiting)
+	c.settle(to)
+	refused := []Op{read, sendOp(7, alice, "hello", "")}
+	expectStatuses(t, c.do(to, refused...), Busy, OK)
+	release()
+	c.wait(1)
+	for _, op := range waiting {
+		if op.Answer.Status != OK {
+			t.Errorf("a read that had room: %s", op.Answer.Status.said())
+		}
+	}
 }

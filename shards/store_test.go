@@ -55,6 +55,11 @@ func TestConfig(t *testing.T) {
 	}
 }
 
+func asError(cause any) error {
+	err, _ := cause.(error)
+	return err
+}
+
 // The default of Fatal panics: an answer that depends on a failed write can not
 // get out by default. And whoever calls Fatal is held where it returns.
 func TestFatalEndsWhoeverCalledIt(t *testing.T) {
@@ -63,11 +68,11 @@ func TestFatalEndsWhoeverCalledIt(t *testing.T) {
 		c := Config{Dir: "d"}
 		_ = c.fill()
 		c.Fatal(failure)
-	}); got != failure {
+	}); !errors.Is(asError(got), failure) {
 		t.Errorf("the default of Fatal: %v", got)
 	}
 	var told error
-	if panicOf(func() { die(func(err error) { told = err }, failure) }) == nil || told != failure {
+	if panicOf(func() { die(func(err error) { told = err }, failure) }) == nil || !errors.Is(told, failure) {
 		t.Errorf("a Fatal that returned lets its caller go on, told %v", told)
 	}
 	if panicOf(func() {
@@ -178,8 +183,16 @@ func TestShardsOfChatsNeverChange(t *testing.T) {
 		shards int
 		want   Target
 	}{
-		{1, 2, 0}, {2, 2, 1}, {7, 2, 1}, {114514, 2, 1}, {codec.MaxChat, 2, 1},
-		{1, 16, 12}, {2, 16, 7}, {7, 16, 13}, {114514, 16, 15}, {codec.MaxChat, 16, 5},
+		{1, 2, 0},
+		{2, 2, 1},
+		{7, 2, 1},
+		{114514, 2, 1},
+		{codec.MaxChat, 2, 1},
+		{1, 16, 12},
+		{2, 16, 7},
+		{7, 16, 13},
+		{114514, 16, 15},
+		{codec.MaxChat, 16, 5},
 	} {
 		s := &Store{config: Config{Shards: known.shards}}
 		if got := s.ShardOf(known.chat); got != known.want {

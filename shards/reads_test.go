@@ -271,49 +271,6 @@ func TestTextsComeBack(t *testing.T) {
 	closeStore(t, s)
 }
 
-// A batch of many reads does not keep a reader from the others: it gives way
-// after each turn.
-func TestReadersTakeTurns(t *testing.T) {
-	s := openFor(t, vfs.NewMem())
-	c := newClient(s)
-	c.group(7, alice)
-	c.send(7, alice, "hello")
-	read := Op{Kind: GetChat, Chat: 7, User: alice, Index: 1, Count: 1}
-	many := make([][]Op, 2*readersPerShard) // more than there are readers
-	for i := range many {
-		many[i] = slices.Repeat([]Op{read}, 20*turnReads)
-	}
-	lists := append(slices.Clone(many), []Op{read})
-	batches := make([]*Batch, len(lists))
-	release := c.hold(s.ShardOf(7)) // all go to the readers in one drain, the short one last
-	for i, ops := range lists {
-		batches[i] = c.batch(ops)
-		s.Submit(s.ShardOf(7), batches[i])
-	}
-	release()
-	for {
-		b := <-c.home
-		if b == batches[len(many)] {
-			break
-		}
-		for _, long := range batches[:len(many)] {
-			if b == long {
-				t.Fatal("a batch of many reads is home before the short one behind it")
-			}
-		}
-	}
-	for range many {
-		<-c.home
-	}
-	for i, ops := range lists {
-		for _, op := range ops {
-			if op.Answer.Status != OK {
-				t.Fatalf("a read of batch %d: %s", i, op.Answer.Status.said())
-			}
-		}
-	}
-}
-
 // What has to go to the store does not keep what is in memory waiting: a drain
 // that did so often is committed as far as it has come.
 func TestADrainIsCutWhereItIsCold(t *testing.T) {

@@ -20,8 +20,9 @@ type conn struct {
 	budget *shards.Budget
 
 	replies       replies
-	parked        []parked         // requests that wait for a user to be looked up
-	lookups       map[int64]lookup // by token, of the parked requests
+	parked        []parked             // requests that wait for a user to be looked up
+	lookups       map[question]*lookup // that parked requests wait for
+	reads         uint64               // that have brought something
 	inFlightBytes int
 	refusals      int // replies owed that stand for requests that went no further
 	outbound      int // bytes that gnet held for the peer when last looked at
@@ -54,14 +55,23 @@ const (
 // among the replies and is decoded again when its turn comes.
 type parked struct {
 	place uint64
-	token int64
+	asked question
 	body  []byte
 }
 
-// lookup is a question to the accounts.
+// question is a token that the accounts are asked about. The requests of one read
+// share it, and no later ones: that a token is nobody's may not be true any more
+// for who comes after.
+type question struct {
+	token int64
+	read  uint64
+}
+
+// lookup is what has become of a question.
 type lookup struct {
-	answer shards.Status // Unanswered: under way
-	user   user
+	answer  shards.Status // Unanswered: under way
+	user    user
+	waiting int // parked requests
 }
 
 func (c *conn) enter(p phase) {
@@ -78,6 +88,7 @@ func (c *conn) traffic() {
 		return
 	}
 	c.active = c.loop.now()
+	c.reads++
 	c.loop.readClock()
 	c.settle()
 	for c.phase == serving {
@@ -119,6 +130,7 @@ func (c *conn) take(body []byte) {
 	c.inHand = place + 1
 	c.route(place, body, r)
 	c.inHand = 0
+	c.countBad(c.replies.at(place).state) // 0 where it is under way
 }
 
 // admit checks the load and the state of the server.
@@ -187,7 +199,8 @@ func (c *conn) owedTooMuch() bool {
 		c.replies.len() >= max(minRefusals, 2*config.InFlight)
 }
 
-// countBad ends the connection of a peer that sends nothing but nonsense.
+// countBad ends the connection of a peer that sends nothing but nonsense. Called
+// in the order of the requests.
 func (c *conn) countBad(state codec.State) {
 	if state != codec.StateBadRequest {
 		c.bad = 0
@@ -200,7 +213,6 @@ func (c *conn) countBad(state codec.State) {
 
 // finishReply puts an outcome to its place; flush writes it in its turn.
 func (c *conn) finishReply(place uint64, o outcome) {
-	c.countBad(o.state)
 	r := c.replies.at(place)
 	r.outcome, r.finished, r.creation = o, true, nil
 }

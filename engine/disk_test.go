@@ -51,13 +51,16 @@ func (d *slowDisk) sync(path string) {
 	}
 }
 
-// hang makes an actor's syncs hang, until released or the test ends.
+// hang makes an actor's syncs hang, until released or the test ends. A later
+// hang takes over from an earlier one, but for the sync that hangs already.
 func (d *slowDisk) hang(t tb, actor string) *hang {
 	h := &hang{begun: make(chan struct{}), over: make(chan struct{})}
 	h.begin = sync.OnceFunc(func() { close(h.begun) })
 	h.release = sync.OnceFunc(func() {
 		d.mu.Lock()
-		delete(d.hangs, actor)
+		if d.hangs[actor] == h {
+			delete(d.hangs, actor)
+		}
 		d.mu.Unlock()
 		close(h.over)
 	})

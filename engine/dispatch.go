@@ -33,24 +33,26 @@ func (c *conn) route(place uint64, body []byte, r *codec.Request) {
 			return
 		}
 	}
-	c.lookUp(r.Token, len(body))
-	c.parked = append(c.parked, parked{place, r.Token, slices.Clone(body)})
+	c.parked = append(c.parked, parked{place, c.ask(r.Token, len(body)), slices.Clone(body)})
 }
 
-// lookUp asks the accounts who a token belongs to, where nobody knows or has
-// asked.
-func (c *conn) lookUp(token int64, bytes int) {
-	if _, asked := c.lookups[token]; asked {
-		return
+// ask asks the accounts who a token belongs to, where the cache does not know and
+// no request of this read has asked.
+func (c *conn) ask(token int64, bytes int) question {
+	q := question{token, c.reads}
+	if l, asked := c.lookups[q]; asked {
+		l.waiting++
+		return q
 	}
 	if _, known := c.loop.users.Get(token); known {
-		return
+		return q
 	}
 	if c.lookups == nil {
-		c.lookups = make(map[int64]lookup)
+		c.lookups = make(map[question]*lookup)
 	}
-	c.lookups[token] = lookup{}
-	c.add(c.loop.server.store.Accounts(), shards.Op{Kind: shards.Lookup, Token: token}, bytes)
+	c.lookups[q] = &lookup{waiting: 1}
+	c.add(c.loop.server.store.Accounts(), shards.Op{Kind: shards.Lookup, Token: token, Tag: q.read}, bytes)
+	return q
 }
 
 // lookedUp notes an answer of the accounts and carries on with the parked
@@ -60,9 +62,10 @@ func (c *conn) lookedUp(op *shards.Op) {
 	if op.Answer.Status == shards.OK {
 		c.loop.users.Put(op.Token, u, userBytes+int64(len(u.name)))
 	}
-	c.lookups[op.Token] = lookup{op.Answer.Status, u}
+	l := c.lookups[question{op.Token, op.Tag}]
+	l.answer, l.user = op.Answer.Status, u
 	c.loop.readClock()
-	for len(c.parked) > 0 && c.unpark(c.parked[0]) {
+	for len(c.parked) > 0 && c.unpark(&c.parked[0]) {
 		c.parked[0] = parked{}
 		c.parked = c.parked[1:]
 	}
@@ -73,29 +76,38 @@ func (c *conn) lookedUp(op *shards.Op) {
 
 // unpark dispatches a parked request; it reports false where its user is still
 // being looked up.
-func (c *conn) unpark(p parked) bool {
-	found, asked := c.lookups[p.token]
-	if !asked {
-		u, known := c.loop.users.Get(p.token)
-		if !known { // forgotten in the meantime
-			c.lookUp(p.token, len(p.body))
-			return false
-		}
-		found = lookup{shards.OK, u}
-	}
-	if found.answer == shards.Unanswered {
+func (c *conn) unpark(p *parked) bool {
+	u, answer := c.answerTo(p)
+	if answer == shards.Unanswered {
 		return false
 	}
 	r := &c.loop.request
 	if fault := c.loop.decoder.Decode(p.body, r); fault != nil {
 		panic("engine: a parked request no longer decodes")
 	}
-	if found.answer == shards.OK {
-		c.dispatch(p.place, r, found.user)
+	if answer == shards.OK {
+		c.dispatch(p.place, r, u)
 	} else {
-		c.finishReply(p.place, unknownUser(r.Service, found.answer))
+		c.finishReply(p.place, unknownUser(r.Service, answer))
 	}
 	return true
+}
+
+// answerTo takes the answer to what a parked request has asked.
+func (c *conn) answerTo(p *parked) (user, shards.Status) {
+	if l, asked := c.lookups[p.asked]; asked {
+		if l.answer != shards.Unanswered {
+			if l.waiting--; l.waiting == 0 {
+				delete(c.lookups, p.asked)
+			}
+		}
+		return l.user, l.answer
+	}
+	if u, known := c.loop.users.Get(p.asked.token); known {
+		return u, shards.OK
+	}
+	p.asked = c.ask(p.asked.token, len(p.body)) // it was known, and is forgotten
+	return user{}, shards.Unanswered
 }
 
 // unknownUser is the reply to a request whose user could not be found.

@@ -3,8 +3,10 @@ package engine
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -236,4 +238,122 @@ func TestParkedRequestsKeepTheirOrder(t *testing.T) {
 			t.Error("nobody is remembered")
 		}
 	})
+}
+
+// That a token was nobody's holds for those who asked before: once its register
+// is acknowledged, a login succeeds, though other requests of its connection,
+// from before and after, are still being looked up.
+func TestLoginAfterRegisterIsAcknowledged(t *testing.T) {
+	t.Parallel()
+	disk := newSlowDisk()
+	s := start(t, oneLoop, disk.use)
+	c, registering, other := dial(t, s.addr), dial(t, s.addr), dial(t, s.addr)
+	p := stranger()
+	// Each register makes one drain of the accounts, which hangs until the next is
+	// on its way: c is looking somebody up all the time.
+	hung := disk.hang(t, accountsActor)
+	other.send(t, stranger().registers())
+	await(t, hung.begun, "the accounts' sync")
+	next := func(who *client, register string, looking ...string) {
+		before := s.inFlight(t, c)
+		who.send(t, register)
+		eventually(t, "the register is taken in", func() bool { return s.inFlight(t, who) > 0 })
+		c.send(t, looking...)
+		eventually(t, "c looks somebody up", func() bool { return s.inFlight(t, c) == before+len(looking) })
+		last := hung
+		hung = disk.hang(t, accountsActor)
+		last.release()
+		await(t, hung.begun, "the accounts' next sync")
+	}
+	stale := dial(t, s.addr)
+	next(stale, stranger().registers(), p.logsIn(), stranger().logsIn())
+	other.expect(t, success)
+	next(other, stranger().registers(), stranger().logsIn())
+	stale.expect(t, success)
+	c.expect(t, failedLogin, failedLogin)
+	next(registering, p.registers(), stranger().logsIn())
+	other.expect(t, success)
+	c.expect(t, failedLogin)
+	next(stale, stranger().registers(), stranger().logsIn())
+	registering.expect(t, success)
+	c.expect(t, failedLogin)
+	if s.inFlight(t, c) == 0 {
+		t.Fatal("c looks nobody up")
+	}
+	c.send(t, p.logsIn())
+	eventually(t, "it is taken in", func() bool { return s.inFlight(t, c) == 2 })
+	hung.release()
+	stale.expect(t, success)
+	c.expect(t, failedLogin, success)
+}
+
+// A connection that never comes to rest remembers of its lookups only those that
+// a request waits for.
+func TestLookupsAreForgotten(t *testing.T) {
+	t.Parallel()
+	s := start(t, oneLoop)
+	c := dial(t, s.addr)
+	const requests, ahead = 20_000, 200
+	for i := range requests {
+		c.send(t, stranger().logsIn())
+		if i >= ahead {
+			c.expect(t, failedLogin)
+		}
+		if i%1000 == 0 {
+			s.withConn(t, c, func(c *conn) {
+				if len(c.lookups) > len(c.parked) {
+					t.Errorf("after %d requests %d lookups are remembered, for %d that wait", i, len(c.lookups), len(c.parked))
+				}
+			})
+		}
+	}
+	c.expect(t, slices.Repeat([]string{failedLogin}, ahead)...)
+}
+
+// A user that the loop forgets while a request of its waits is looked up again.
+func TestUserForgottenWhileParked(t *testing.T) {
+	t.Parallel()
+	disk := newSlowDisk()
+	s := start(t, oneLoop, disk.use)
+	c, other := dial(t, s.addr), dial(t, s.addr)
+	p := c.newcomer(t)
+	chat := c.newChat(t, p)
+	accounts := disk.hang(t, accountsActor)
+	other.send(t, stranger().registers())
+	await(t, accounts.begun, "the accounts' sync")
+	c.send(t, stranger().logsIn(), p.says(chat, "1"), p.logsIn(), stranger().logsIn(), p.says(chat, "2"))
+	eventually(t, "all wait", func() bool { return s.inFlight(t, c) == 5 })
+	s.onLoops(t, func(l *loop) { l.users.Reset() })
+	accounts.release()
+	c.expect(t, failedLogin, sent(1), success, failedLogin, sent(2))
+	s.withConn(t, c, func(c *conn) {
+		if c.parked != nil || c.lookups != nil {
+			t.Errorf("%d requests still parked, %d lookups remembered", len(c.parked), len(c.lookups))
+		}
+	})
+}
+
+// A create of many members asks for their names a few at a time, and needs all.
+func TestCreateOfManyMembers(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	c := dial(t, s.addr)
+	p := c.newcomer(t)
+	var members []person
+	var registers []string
+	for range 2*resolveAtOnce + 1 {
+		members = append(members, stranger())
+		registers = append(registers, members[len(members)-1].registers())
+	}
+	c.send(t, registers...)
+	c.expect(t, slices.Repeat([]string{success}, len(members))...)
+	for _, n := range []int{1, resolveAtOnce, resolveAtOnce + 1, len(members)} {
+		unknown := append(slices.Clone(members[:n]), stranger())
+		c.send(t, p.creates(members[:n]...), ping, p.creates(unknown...), p.creates(unknown[1:]...))
+		c.expect(t, created, pong, failedMember, failedMember)
+		last := members[n-1]
+		if found, want := string(c.call(t, last.findsChats(0))), fmt.Sprintf(`"members":%d}`, n+1); !strings.Contains(found, want) {
+			t.Errorf("of %d members the last one finds %.300s, want %s", n, found, want)
+		}
+	}
 }

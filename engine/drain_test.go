@@ -232,6 +232,11 @@ func TestNothingRunsAfterwards(t *testing.T) {
 	for _, c := range append(clients, b.blocker) {
 		_ = c.conn.Close()
 	}
+	for _, l := range b.allLoops() {
+		if !l.outbox.closed {
+			t.Error("a shard could wait for ever for a loop that has ended")
+		}
+	}
 	b.shard.release()
 	b.close(t)
 	goleak.VerifyNone(t, before)

@@ -88,8 +88,9 @@ func TestFullMailbox(t *testing.T) {
 	c.send(t, b.p.says(b.stuck, "1"), b.p.reads(b.stuck, -1, 1), b.p.joins(b.stuck)) // with it 4: full
 	eventually(t, "the mailbox is full", func() bool { return b.store.Busy(0) })
 	late := dial(t, b.addr)
-	late.send(t, b.p.says(b.stuck, "over"), b.p.reads(b.stuck, -1, 1), b.p.joins(b.stuck), b.p.says(b.free, "hello"), ping)
-	late.expect(t, state429, state429, state429, sent(2), pong)
+	late.send(t, b.p.says(b.stuck, "over"), b.p.reads(b.stuck, -1, 1), b.p.joins(b.stuck), b.p.says(b.free, "hello"), ping,
+		stranger().says(b.stuck, "load comes before the token"))
+	late.expect(t, state429, state429, state429, sent(2), pong, state429)
 	b.shard.release()
 	b.blocker.expect(t, sent(1))
 	c.expect(t, sent(2), fmt.Sprintf(
@@ -222,6 +223,21 @@ func TestUnreadRepliesRefuseReads(t *testing.T) {
 		t.Errorf("then a read answered %.200s", reply)
 	}
 	s.others(t, p, chat)
+}
+
+// Where so much is unread that a read could not be answered, it is refused at
+// once, whatever its shard does.
+func TestUnreadRepliesRefuseReadsAtOnce(t *testing.T) {
+	t.Parallel()
+	b := startBlocked(t)
+	c := dial(t, b.addr)
+	c.asks(t, ping, pong)
+	b.withConn(t, c, func(c *conn) { c.budget.Charge(DefaultUnreadBytes) })
+	c.send(t, b.p.reads(b.stuck, -1, 1), b.p.receives(b.stuck, 1, 1), b.p.findsChats(0), ping)
+	c.expect(t, state429, state429, state429, pong)
+	b.withConn(t, c, func(c *conn) { c.budget.Refund(DefaultUnreadBytes) })
+	b.shard.release()
+	c.asks(t, b.p.reads(b.stuck, 0, 1), `{"state_code":200,"content":{"values":[]}}`)
 }
 
 // A peer that goes on asking without taking its replies is given up, at a bound
@@ -407,4 +423,21 @@ func TestEndBehindOpenRequests(t *testing.T) {
 			b.blocker.asks(t, b.p.says(b.free, "yes"), sent(1))
 		})
 	}
+}
+
+// Only 400s in a row end a connection: a request between them that is under way
+// breaks the row, a create of the wrong members is one of them.
+func TestBadRequestsInARow(t *testing.T) {
+	t.Parallel()
+	b := startBlocked(t, func(c *Config, _ *shards.Config) { c.BadRequests = 3 })
+	const notPair = `{"state_code":400,"content":{"msg":"member must name exactly one other user where is_group is false"}}`
+	c := dial(t, b.addr)
+	c.send(t, nonsense, nonsense, b.p.says(b.stuck, "1"), nonsense, b.p.pairsWith(), ping, nonsense)
+	c.expect(t, state400, state400)
+	eventually(t, "all are taken in", func() bool { return b.inFlight(t, c) == 5 })
+	b.shard.release()
+	c.expect(t, sent(2), state400, notPair, pong, state400)
+	c.send(t, b.p.pairsWith(b.p), nonsense, ping)
+	c.expect(t, notPair, state400)
+	c.expectEnd(t)
 }

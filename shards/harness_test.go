@@ -228,20 +228,27 @@ func (c *client) settle(to Target) {
 // holdReaders keeps the readers of a chat's shard busy until the returned
 // function is called. The user must be a member of the chat.
 func (c *client) holdReaders(chat int64, user uuid.UUID) (release func()) {
-	g := newGate()
+	var releases []func()
 	for range readersPerShard {
-		c.store.Submit(c.store.ShardOf(chat), &Batch{
-			Ops:    []Op{{Kind: GetChat, Chat: chat, User: user, Index: -1, Count: 1}},
-			Home:   g,
-			Budget: NewBudget(1 << 20),
-		})
-		<-g.entered
+		releases = append(releases, c.holdReader(chat, user))
 	}
 	return func() {
-		for range readersPerShard {
-			g.leave <- struct{}{}
+		for _, release := range releases {
+			release()
 		}
 	}
+}
+
+// holdReader does so with one of the readers that are not held yet.
+func (c *client) holdReader(chat int64, user uuid.UUID) (release func()) {
+	g := newGate()
+	c.store.Submit(c.store.ShardOf(chat), &Batch{
+		Ops:    []Op{{Kind: GetChat, Chat: chat, User: user, Index: -1, Count: 1}},
+		Home:   g,
+		Budget: NewBudget(1 << 20),
+	})
+	<-g.entered
+	return func() { g.leave <- struct{}{} }
 }
 
 // together hands several batches over to one actor, which takes them up in one

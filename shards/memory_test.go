@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"pgregory.net/rapid"
 )
 
@@ -101,8 +102,10 @@ func TestRecentIsBoundedInBytes(t *testing.T) {
 	r := NewRecent[int, int](limit)
 	for round := range 100 {
 		for i := range 10 {
-			if _, ok := r.Get(i); !ok {
-				r.Put(i, round, large)
+			for _, k := range []int{-1, -2, i} { // two are in use all the time
+				if _, ok := r.Get(k); !ok {
+					r.Put(k, round, large)
+				}
 			}
 			r.Trim()
 			if held := (len(r.young) + len(r.old)) * large; held > limit+2*large {
@@ -191,4 +194,31 @@ func TestMemoryPlanStaysWithinMemory(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		check(t, rapid.Int64Range(MinMemory, 1<<40).Draw(t, "memory"), rapid.IntRange(MinShards, MaxShards).Draw(t, "shards"))
 	})
+}
+
+// A state counts how often it goes to the store, from one commit to the next.
+func TestMissesAreCountedPerCommit(t *testing.T) {
+	s := openFor(t, vfs.NewMem())
+	for _, cold := range []struct {
+		state state
+		op    Op
+	}{
+		{newChats(s.shards[0].db.view, 1<<20), sendOp(7, alice, "x", "")},
+		{newAccounts(s.accounts.db.view, &s.directory.secret, 1<<20), Op{Kind: Lookup, Token: 1}},
+	} {
+		for _, begin := range []func(){cold.state.trim, cold.state.reset} {
+			for range 3 {
+				if err := cold.state.apply(&cold.op, nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := cold.state.misses(); got != 3 {
+				t.Errorf("3 misses are counted as %d", got)
+			}
+			begin()
+			if got := cold.state.misses(); got != 0 {
+				t.Errorf("after a commit, or a new start, %d misses are left", got)
+			}
+		}
+	}
 }

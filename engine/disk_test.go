@@ -19,12 +19,23 @@ type slowDisk struct {
 	hangs map[string]*hang // by actor
 }
 
+// hang is something that a test made hang.
 type hang struct {
-	begun   chan struct{} // closed when a sync hangs
+	begun   chan struct{} // closed when something hangs
 	release func()        // lets it go, and all that follow
 
 	begin func()
 	over  chan struct{}
+}
+
+func newHang(end func()) *hang {
+	h := &hang{begun: make(chan struct{}), over: make(chan struct{})}
+	h.begin = sync.OnceFunc(func() { close(h.begun) })
+	h.release = sync.OnceFunc(func() {
+		end()
+		close(h.over)
+	})
+	return h
 }
 
 func newSlowDisk() *slowDisk {
@@ -54,15 +65,13 @@ func (d *slowDisk) sync(path string) {
 // hang makes an actor's syncs hang, until released or the test ends. A later
 // hang takes over from an earlier one, but for the sync that hangs already.
 func (d *slowDisk) hang(t tb, actor string) *hang {
-	h := &hang{begun: make(chan struct{}), over: make(chan struct{})}
-	h.begin = sync.OnceFunc(func() { close(h.begun) })
-	h.release = sync.OnceFunc(func() {
+	var h *hang
+	h = newHang(func() {
 		d.mu.Lock()
+		defer d.mu.Unlock()
 		if d.hangs[actor] == h {
 			delete(d.hangs, actor)
 		}
-		d.mu.Unlock()
-		close(h.over)
 	})
 	t.Cleanup(h.release)
 	d.mu.Lock()

@@ -8,7 +8,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -285,6 +287,75 @@ func TestLoginAfterRegisterIsAcknowledged(t *testing.T) {
 	hung.release()
 	stale.expect(t, success)
 	c.expect(t, failedLogin, success)
+}
+
+// The same where the answer of before, that the token is nobody's, has come, and
+// its loop was too busy to look at it: the login after the register asks anew.
+func TestLoginOvertakesAnOldAnswer(t *testing.T) {
+	t.Parallel()
+	disk := newSlowDisk()
+	clock := &stuckClock{}
+	s := start(t, disk.use, clock.use, func(c *Config, _ *shards.Config) { c.Loops = 2 })
+	c := dial(t, s.addr)
+	c.asks(t, ping, pong)
+	beside := s.dialOn(t, s.loopOfClient(t, c), true)
+	elsewhere := s.dialOn(t, s.loopOfClient(t, c), false)
+	p := stranger()
+
+	accounts := disk.hang(t, accountsActor)
+	elsewhere.send(t, stranger().registers())
+	await(t, accounts.begun, "the accounts' sync")
+	c.send(t, p.logsIn())
+	eventually(t, "it waits for the accounts", func() bool { return s.inFlight(t, c) == 1 })
+	stuck := clock.stick(t)
+	beside.send(t, ping) // keeps the loop
+	await(t, stuck.begun, "the loop's look at the clock")
+	accounts.release()
+	elsewhere.expect(t, success)
+	elsewhere.asks(t, p.registers(), success)
+	c.send(t, p.logsIn())
+	stuck.release()
+	beside.expect(t, pong)
+	c.expect(t, failedLogin, success)
+}
+
+// stuckClock is a clock that a test can make hang, for one look: it keeps the
+// loop that looks.
+type stuckClock struct{ next atomic.Pointer[hang] }
+
+func (s *stuckClock) use(c *Config, _ *shards.Config) {
+	c.Now = func() time.Time {
+		if h := s.next.Swap(nil); h != nil {
+			h.begin()
+			<-h.over
+		}
+		return time.Now()
+	}
+}
+
+func (s *stuckClock) stick(t tb) *hang {
+	h := newHang(func() {})
+	t.Cleanup(h.release)
+	s.next.Store(h)
+	return h
+}
+
+func (s *server) loopOfClient(t tb, c *client) (l *loop) {
+	t.Helper()
+	s.withConn(t, c, func(c *conn) { l = c.loop })
+	return l
+}
+
+// dialOn dials until a connection is on the loop, or on another one.
+func (s *server) dialOn(t tb, l *loop, same bool) *client {
+	t.Helper()
+	for {
+		c := dial(t, s.addr)
+		c.asks(t, ping, pong)
+		if s.loopOfClient(t, c) == l == same {
+			return c
+		}
+	}
 }
 
 // A connection that never comes to rest remembers of its lookups only those that

@@ -333,6 +333,16 @@ func TestFloodOfRefusals(t *testing.T) {
 	c.asks(t, ping, pong)
 }
 
+// What is refused and could be sent is sent, before its peer is given up for it.
+func TestRefusalsOfOneRead(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(c *Config, _ *shards.Config) { c.InFlight, c.BadRequests = 1, 1<<30 })
+	c := dial(t, s.addr)
+	c.send(t, slices.Repeat([]string{nonsense, `{"service_code":8,"content":{}}`}, 2*minRefusals)...)
+	c.expect(t, slices.Repeat([]string{state400, noService}, 2*minRefusals)...)
+	c.asks(t, ping, pong)
+}
+
 // A peer that floods without end is given up, though its first request is still
 // open; the request's answer then has nowhere to go, and harms nobody.
 func TestFloodOfRefusalsIsBounded(t *testing.T) {

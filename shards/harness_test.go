@@ -228,8 +228,18 @@ func (c *client) settle(to Target) {
 // holdReaders keeps the readers of a chat's shard busy until the returned
 // function is called. The user must be a member of the chat.
 func (c *client) holdReaders(chat int64, user uuid.UUID) (release func()) {
+	one := c.holdReader(chat, user)
+	others := c.holdOtherReaders(chat, user)
+	return func() {
+		one()
+		others()
+	}
+}
+
+// holdOtherReaders does so with all but the one that is held already.
+func (c *client) holdOtherReaders(chat int64, user uuid.UUID) (release func()) {
 	var releases []func()
-	for range readersPerShard {
+	for range readersPerShard - 1 {
 		releases = append(releases, c.holdReader(chat, user))
 	}
 	return func() {

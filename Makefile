@@ -1,10 +1,12 @@
 # The commands that a developer types. CI runs .ci/run; the targets here run its steps.
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint fmt bench fuzz run ci
+.PHONY: help build test race lint fmt bench fuzz torture run ci
 
 FUZZTIME ?= 30s
 BENCH    ?= .
 ARGS     ?=
+KILLS    ?= 100
+CLONES   ?= 2000
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +32,10 @@ bench: ## run the Go benchmarks; BENCH=regexp picks some
 
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	FUZZTIME=$(FUZZTIME) .ci/run fuzz
+
+torture: ## kill the server KILLS (100) times, and crash the store CLONES (2000) times, under load
+	THRONG_TEST_KILLS=$(KILLS) go test ./cmd/throng -count 1 -run 'NothingAcknowledgedIsLost' -timeout 60m -v
+	THRONG_CRASH_CLONES=$(CLONES) go test ./shards -count 1 -run 'Crash' -timeout 60m -v
 
 run: ## start a server on ./throng-data; ARGS="--flag ..." go to it
 	go run ./cmd/throng serve $(ARGS)

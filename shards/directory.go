@@ -63,7 +63,7 @@ func openDirectory(fs vfs.FS, path string, shards int) (*directory, error) {
 		}
 	}
 	if d.lock, err = fs.Lock(d.file(lockFile)); err != nil {
-		return nil, fmt.Errorf("it is in use by another process: %w", err)
+		return nil, fmt.Errorf("it is in use by another process, or cannot be locked: %w", err)
 	}
 	if err := d.load(); err != nil {
 		return nil, errors.Join(err, d.lock.Close())

@@ -89,7 +89,7 @@ type Config struct {
 	FS              vfs.FS // default: the operating system's
 	Logger          *slog.Logger
 
-	// Fatal is called, at most once an actor, when the disk has failed a write:
+	// Fatal is called, perhaps more than once, when the disk has failed a write:
 	// nothing more can be promised, and the process must end before any answer
 	// that depends on it. It must not return. Default: panic.
 	Fatal func(error)

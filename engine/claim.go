@@ -90,5 +90,8 @@ func sockaddrOf(addr *net.TCPAddr) (family int, sockaddr unix.Sockaddr) {
 	}
 	v6 := &unix.SockaddrInet6{Port: addr.Port}
 	copy(v6.Addr[:], addr.IP) // no IP: all addresses
+	if zone, err := net.InterfaceByName(addr.Zone); err == nil {
+		v6.ZoneId = uint32(zone.Index)
+	}
 	return unix.AF_INET6, v6
 }

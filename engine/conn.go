@@ -35,7 +35,7 @@ type conn struct {
 	since   time.Duration // the phase began
 
 	phase   phase
-	inHand  uint64 // place of the request being handled, plus 1
+	inHand  uint64 // the place that the request in hand has or would get, plus 1
 	greeted bool   // a first whole frame has come
 	touched bool   // in loop.touched
 }
@@ -89,6 +89,7 @@ func (c *conn) traffic() {
 	}
 	c.active = c.loop.now()
 	c.reads++
+	c.inHand = c.replies.tail + 1
 	c.loop.readClock()
 	c.settle()
 	for c.phase == serving {
@@ -103,8 +104,10 @@ func (c *conn) traffic() {
 			break
 		}
 		c.greeted, c.partial = true, 0
+		c.inHand = c.replies.tail + 1
 		c.take(body)
 	}
+	c.inHand = 0
 	if c.cutter.Partial() && c.partial == 0 {
 		c.partial = c.active
 	}
@@ -127,9 +130,7 @@ func (c *conn) take(body []byte) {
 	place, reply := c.replies.push()
 	reply.service, reply.bytes = r.Service, len(body)
 	c.inFlightBytes += len(body)
-	c.inHand = place + 1
 	c.route(place, body, r)
-	c.inHand = 0
 	c.countBad(c.replies.at(place).state) // 0 where it is under way
 }
 
@@ -333,7 +334,7 @@ func (c *conn) lastWords() {
 	for ; !c.replies.empty() && c.replies.at(c.replies.head).finished; c.replies.pop() {
 		out = c.replies.at(c.replies.head).append(out)
 	}
-	if c.replies.empty() || c.replies.head+1 == c.inHand {
+	if c.replies.head+1 == c.inHand {
 		out = codec.AppendError(out, internal.state, internal.msg)
 	}
 	if _, err := c.sock.Write(out); err != nil {

@@ -209,13 +209,17 @@ func (l *loop) dropHand() {
 
 // turnedAway answers the operations of a batch that a mailbox had no room for.
 func (c *conn) turnedAway(b *shards.Batch) {
-	for i := range b.Ops {
+	for i := range b.Ops { // first: other shards hold snapshots for these
 		op := &b.Ops[i]
 		op.Answer.Status = shards.Busy
 		if op.Kind == shards.FindChats && !op.Find.Abandon() {
 			op.Answer.Status = shards.Elsewhere
 		}
-		c.answered(op)
+	}
+	for i := range b.Ops {
+		if c.phase != closed {
+			c.answered(&b.Ops[i])
+		}
 	}
 }
 

@@ -419,12 +419,29 @@ func TestCreateOfManyMembers(t *testing.T) {
 	c.send(t, registers...)
 	c.expect(t, slices.Repeat([]string{success}, len(members))...)
 	for _, n := range []int{1, resolveAtOnce, resolveAtOnce + 1, len(members)} {
-		unknown := append(slices.Clone(members[:n]), stranger())
-		c.send(t, p.creates(members[:n]...), ping, p.creates(unknown...), p.creates(unknown[1:]...))
+		unknownFirst := append(slices.Clone(members[:n]), person{id: uuid.UUID{15: 1}})
+		unknownLast := append(slices.Clone(members[:n]), person{id: uuid.Max})
+		c.send(t, p.creates(members[:n]...), ping, p.creates(unknownFirst...), p.creates(unknownLast...))
 		c.expect(t, created, pong, failedMember, failedMember)
 		last := members[n-1]
 		if found, want := string(c.call(t, last.findsChats(0))), fmt.Sprintf(`"members":%d}`, n+1); !strings.Contains(found, want) {
 			t.Errorf("of %d members the last one finds %.300s, want %s", n, found, want)
 		}
+	}
+}
+
+// A batch that no mailbox has room for, and whose connection is gone meanwhile, is
+// answered to nobody; a list of chats in it is given up all the same, or the
+// snapshots that other shards hold for it would stay open.
+func TestTurnedAwayWithoutAConnection(t *testing.T) {
+	t.Parallel()
+	c := newRefuser(Config{})
+	c.phase = closed
+	find := shards.NewFind(uuid.New(), 0, 1, 2)
+	c.turnedAway(&shards.Batch{Ops: []shards.Op{
+		{Kind: shards.Send, Tag: 5}, {Kind: shards.Lookup, Token: 1}, {Kind: shards.FindChats, Find: find},
+	}})
+	if last := find.Abandon(); !last {
+		t.Error("the list of chats was not given up")
 	}
 }

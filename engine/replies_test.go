@@ -167,18 +167,21 @@ func TestRefusalsShareAPlace(t *testing.T) {
 	_, accepted := c.replies.push()
 	accepted.service, accepted.finished, accepted.outcome = codec.Login, true, done
 	c.refuse(codec.Ping, busy)
-	if got, want := c.replies.len(), 5; got != want {
+	_, turnedAway := c.replies.push() // accepted, and answered the same later
+	turnedAway.service, turnedAway.finished, turnedAway.outcome = codec.Send, true, busy
+	c.refuse(codec.Ping, busy)
+	if got, want := c.replies.len(), 7; got != want {
 		t.Errorf("%d places, want %d", got, want)
 	}
-	if c.refusals != 5 || c.phase != serving {
-		t.Errorf("%d refusals, phase %d, want 5 of a connection that goes on", c.refusals, c.phase)
+	if c.refusals != 6 || c.phase != serving {
+		t.Errorf("%d refusals, phase %d, want 6 of a connection that goes on", c.refusals, c.phase)
 	}
 	var got []byte
 	for ; !c.replies.empty(); c.replies.pop() {
 		got = c.replies.at(c.replies.head).append(got)
 	}
 	another := `{"state_code":400,"content":{"msg":"another"}}`
-	if want := string(frames(state429, state429, another, state429, success, state429)); string(got) != want {
+	if want := string(frames(state429, state429, another, state429, success, state429, state429, state429)); string(got) != want {
 		t.Errorf("replies\n%q, want\n%q", got, want)
 	}
 }

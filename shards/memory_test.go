@@ -165,6 +165,31 @@ func TestBudgetIsShared(t *testing.T) {
 	}
 }
 
+// A charge that is refused is never seen: a loop that looked at it would close a
+// connection that keeps to its limit.
+func TestARefusedChargeIsNotSeen(t *testing.T) {
+	const limit, charged = 1000, 900
+	b := NewBudget(limit)
+	b.Charge(charged)
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for range 10_000 {
+				if b.Take(limit) {
+					t.Error("what does not fit is taken")
+				}
+			}
+		})
+	}
+	for range 10_000 {
+		if used := b.Used(); used != charged {
+			t.Errorf("%d bytes are seen, %d are charged", used, charged)
+			break
+		}
+	}
+	wg.Wait()
+}
+
 // What the plan hands out is no more than there is, for every number of shards
 // and every size of memory, and each part gets something.
 func TestMemoryPlanStaysWithinMemory(t *testing.T) {

@@ -116,14 +116,19 @@ type Budget struct {
 func NewBudget(limit int) *Budget { return &Budget{limit: int64(limit)} }
 
 // Take charges n bytes; it reports false, and charges nothing, where that would
-// pass the limit and there is anything charged yet.
+// pass the limit and there is anything charged yet. A charge that is not granted
+// is never seen by others, for they act on it.
 func (b *Budget) Take(n int) bool {
-	if used := b.used.Add(int64(n)); used > b.limit && used > int64(n) {
-		b.used.Add(-int64(n))
-		b.refusing.Store(true)
-		return false
+	for {
+		used := b.used.Load()
+		if used > 0 && used+int64(n) > b.limit {
+			b.refusing.Store(true)
+			return false
+		}
+		if b.used.CompareAndSwap(used, used+int64(n)) {
+			return true
+		}
 	}
-	return true
 }
 
 // Charge charges n bytes, whatever the limit.

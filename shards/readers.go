@@ -101,9 +101,9 @@ func (r *reader) turn(b *Batch) (whole bool) {
 }
 
 func (r *reader) endTurn() {
-	if r.walk != nil {
-		r.walk.close()
-		r.walk = nil
+	if walk := r.walk; walk != nil {
+		r.walk = nil // the next read opens a new one
+		walk.close()
 	}
 }
 
@@ -112,6 +112,8 @@ func (r *reader) answer(b *Batch, op *Op) {
 		if cause := recover(); cause != nil {
 			op.Answer = Answer{Status: Crashed}
 			r.log.error("a read panicked", "kind", op.Kind, "cause", cause, "stack", string(debug.Stack()))
+			defer func() { _ = recover() }() // of the walk too, if it panicked in its midst
+			r.endTurn()
 		}
 	}()
 	before := len(b.Bodies)

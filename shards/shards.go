@@ -35,8 +35,8 @@
 // # Memory
 //
 // Config.Memory is divided among Pebble's block cache, out of which the
-// memtables are taken, and the caches of chats, members, names and accounts.
-// All are bounded by it; what is not in a cache is read from the store.
+// memtables are taken, the caches of chats, members, names and accounts, and a
+// part that is left to the caller's cache of users. All are bounded by it; what is not in a cache is read from the store.
 //
 // # Storage
 //
@@ -322,7 +322,7 @@ type memoryPlan struct {
 
 // planMemory gives an eighth to the caches of chats and accounts and the rest
 // to Pebble. The memtables, of which a shard has at most memtablesPerShard, may
-// fill half of that.
+// fill half of that, and those of the accounts as much as one of a shard.
 func planMemory(memory int64, shards int) memoryPlan {
 	caches := memory / 8
 	pebble := memory - caches

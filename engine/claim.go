@@ -16,22 +16,38 @@ type Claim struct {
 	held int // an abstract Unix socket named after the address: one process can bind it
 }
 
+// maxClaimTries bounds the ports tried where any will do: the kernel may choose
+// one that another server has claimed and does not listen on yet.
+const maxClaimTries = 16
+
 // NewClaim finds out whether a server could listen on addr and holds the right to
 // it until Release, or the process's end. It binds the port for a moment and does
 // not listen, so that no client gets in early.
 func NewClaim(addr string) (*Claim, error) {
-	bound, err := probe(addr)
-	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", addr, err)
+	for tries := 1; ; tries++ {
+		bound, err := probe(addr)
+		if err != nil {
+			return nil, fmt.Errorf("listen on %s: %w", addr, err)
+		}
+		c, err := hold(bound)
+		if err == nil {
+			return c, nil
+		}
+		if bound == addr || tries == maxClaimTries {
+			return nil, fmt.Errorf("listen on %s: %w", addr, err)
+		}
 	}
+}
+
+func hold(addr string) (*Claim, error) {
 	held, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: open a socket: %w", addr, err)
+		return nil, fmt.Errorf("open a socket: %w", err)
 	}
-	c := &Claim{addr: bound, held: held}
-	if err := unix.Bind(held, &unix.SockaddrUnix{Name: "@throng/" + bound}); err != nil {
+	c := &Claim{addr: addr, held: held}
+	if err := unix.Bind(held, &unix.SockaddrUnix{Name: "@throng/" + addr}); err != nil {
 		c.Release()
-		return nil, fmt.Errorf("listen on %s: another server is starting there: %w", addr, err)
+		return nil, fmt.Errorf("another server is starting there: %w", err)
 	}
 	return c, nil
 }

@@ -21,7 +21,6 @@ func TestClaim(t *testing.T) {
 		if _, err := NewClaim(got); !errors.Is(err, syscall.EADDRINUSE) {
 			t.Errorf("%s is claimed, and the second claim says %v", got, err)
 		}
-		claim.Release()
 		wantHost, _, _ := net.SplitHostPort(addr)
 		if host, port, err := net.SplitHostPort(got); err != nil || host != wantHost || port == "0" {
 			t.Errorf("%s: claimed %q", addr, got)
@@ -31,6 +30,7 @@ func TestClaim(t *testing.T) {
 			t.Errorf("%s: a client got in", got)
 		}
 		l, err := net.Listen("tcp", got)
+		claim.Release()
 		if err != nil {
 			t.Errorf("%s: %v", got, err)
 			continue
@@ -44,5 +44,19 @@ func TestClaim(t *testing.T) {
 		if got, err := NewClaim(addr); err == nil {
 			t.Errorf("%q: claimed %q", addr, got.Addr())
 		}
+	}
+}
+
+// Where any port will do, one that another server has claimed and does not listen
+// on yet is no obstacle.
+func TestClaimOfAnyPort(t *testing.T) {
+	t.Parallel()
+	const others = 3000 // a tenth of the ports that the kernel chooses from
+	for range others {
+		claim, err := NewClaim("127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(claim.Release)
 	}
 }

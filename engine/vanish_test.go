@@ -202,7 +202,7 @@ func TestTimers(t *testing.T) {
 	})
 	t.Run("an idle one is closed", func(t *testing.T) {
 		t.Parallel()
-		b := startBlocked(t, func(c *Config, _ *shards.Config) { c.IdleTimeout = short })
+		b := startBlocked(t, func(c *Config, _ *shards.Config) { c.IdleTimeout = time.Second })
 		idle, waiting := dial(t, b.addr), dial(t, b.addr)
 		waiting.send(t, b.p.says(b.stuck, "1"))
 		idle.asks(t, ping, pong)

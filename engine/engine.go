@@ -217,9 +217,6 @@ func (s *Server) Run(ctx context.Context) error {
 	stopping := s.draining.Load()
 	close(ended)
 	<-drained
-	for _, l := range s.allLoops() {
-		l.outbox.close()
-	}
 	switch {
 	case err != nil:
 		return fmt.Errorf("serve %s: %w", addr, err)

@@ -29,6 +29,13 @@ func (h *handler) OnTick() (time.Duration, gnet.Action) {
 	return h.tick(), gnet.None
 }
 
+// OnShutdown runs before the loops end and their descriptors are closed.
+func (h *handler) OnShutdown(gnet.Engine) {
+	for _, l := range h.allLoops() {
+		l.outbox.close()
+	}
+}
+
 func (h *handler) OnOpen(sock gnet.Conn) ([]byte, gnet.Action) {
 	if h.connections.Add(1) > int64(h.config.Connections) || h.draining.Load() {
 		h.connections.Add(-1)

@@ -31,21 +31,21 @@ func newOutbox(wake func()) *outbox {
 // Put hands batches over; it waits while the outbox is full.
 func (o *outbox) Put(batches []*shards.Batch) {
 	o.mu.Lock()
+	defer o.mu.Unlock()
 	for o.requests >= maxOutbox && !o.closed {
 		o.room.Wait()
 	}
 	if o.closed {
-		o.mu.Unlock()
 		return
 	}
 	o.queue = append(o.queue, batches...)
 	for _, b := range batches {
 		o.requests += len(b.Ops)
 	}
-	wake := !o.woken
-	o.woken = true
-	o.mu.Unlock()
-	if wake {
+	if !o.woken {
+		o.woken = true
+		// With the lock held, which it does not wait under: after close no wake is
+		// under way, and gnet may close the descriptor that a wake writes to.
 		o.wake()
 	}
 }
@@ -62,7 +62,7 @@ func (o *outbox) take(spare []*shards.Batch) []*shards.Batch {
 	return taken
 }
 
-// close lets go whoever waits for room.
+// close lets go whoever waits for room; no wake comes after it.
 func (o *outbox) close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()

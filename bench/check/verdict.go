@@ -114,7 +114,7 @@ func (t *tally) fault(chat int, rule Rule, format string, args ...any) {
 func (t *tally) merge(other *tally) {
 	t.Add(other.Verdict)
 	for rule, more := range other.examples {
-		all := append(t.examples[rule], more...)
+		all := slices.Concat(t.examples[rule], more)
 		slices.SortStableFunc(all, func(a, b example) int { return cmp.Compare(a.chat, b.chat) })
 		t.examples[rule] = all[:min(len(all), maxOfOneRule)]
 	}

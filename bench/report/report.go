@@ -22,6 +22,7 @@ type Report struct {
 	Command  []string  `json:"command,omitempty"` // as typed, secrets left out
 	Settings Settings  `json:"settings"`
 	Machine  Machine   `json:"machine"`
+	Others   []Machine `json:"other_machines,omitempty"` // of a merged report: where the second generator ran, the third …
 	Server   Server    `json:"server"`
 	Load     Load      `json:"load"`
 
@@ -160,6 +161,10 @@ type Second struct {
 	Max      float64 `json:"max_ms"`
 	CPU      float64 `json:"server_cpu_cores,omitempty"`
 	Resident int64   `json:"server_resident_bytes,omitempty"`
+
+	// Hdr is the histogram behind P50, P99 and Max, see Encode: some kilobytes.
+	// Merge and WriteHDR need it; Write leaves it out, WritePart does not.
+	Hdr string `json:"hdr,omitempty"`
 }
 
 // Verdict is what the checker found.

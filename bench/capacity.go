@@ -1,0 +1,141 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"throng/bench/report"
+)
+
+// Capacity says how to search for the highest rate that holds.
+type Capacity struct {
+	SLO   report.SLO
+	Trial time.Duration // measured time of each trial; 0: DefaultTrial
+	Most  float64       // the highest rate to try; 0: what a closed loop reaches tells
+}
+
+// Defaults and limits of a search.
+const (
+	DefaultTrial = 5 * time.Second
+
+	trialWarmup  = time.Second
+	probeTime    = 2 * time.Second
+	probeMargin  = 1.25 // above what the closed loop reached nothing is tried
+	firstShare   = 16   // the first trial's part of the most
+	maxTrials    = 24
+	precision    = 1.05 // the search ends where what holds and what does not are this close
+	keptUp       = 0.98 // of what was offered must be answered while it is measured
+	maxLagTrials = 3    // trials that fail by the generator's own fault end the search
+)
+
+// FindCapacity searches for the highest rate at which the target meets an
+// objective. The report is that of the best trial, with the whole curve.
+func FindCapacity(ctx context.Context, config Config, search Capacity, stop <-chan struct{}) (*report.Report, error) {
+	if search.Trial == 0 {
+		search.Trial = DefaultTrial
+	}
+	config.Duration, config.Requests, config.Rate = search.Trial, 0, 0
+	p, err := populate(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	s := &capacitySearch{population: p, Capacity: search, stop: stop}
+	if s.Most == 0 {
+		if s.Most, err = s.probe(ctx); err != nil {
+			return nil, err
+		}
+	}
+	err = climb(s.Most, func(rate float64) (bool, error) { return s.trial(ctx, rate) })
+	if err != nil {
+		return nil, err
+	}
+	r := s.best
+	if r == nil {
+		r = s.last
+		r.Warnings = append(r.Warnings, "no rate held: the figures are those of the last trial")
+	}
+	r.Curve, r.Interrupted = s.curve, s.stopped()
+	return r, p.verify(ctx, r)
+}
+
+// capacitySearch is a search under way.
+type capacitySearch struct {
+	*population
+	Capacity
+	stop  <-chan struct{}
+	curve []report.Capacity
+	best  *report.Report // of the highest rate that held
+	last  *report.Report
+}
+
+func (s *capacitySearch) stopped() bool {
+	select {
+	case <-s.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// probe tells how far a closed loop comes, which no open loop can exceed by much.
+func (s *capacitySearch) probe(ctx context.Context) (float64, error) {
+	r, err := s.once(ctx, 0, span{duration: probeTime})
+	if err != nil {
+		return 0, err
+	}
+	if r.Total.PerS == 0 {
+		return 0, fmt.Errorf("nothing succeeded at all: %v", r.Total.Errors)
+	}
+	return r.Total.PerS * probeMargin, nil
+}
+
+// once runs one load over the population.
+func (s *capacitySearch) once(ctx context.Context, rate float64, span span) (*report.Report, error) {
+	c := s.newCrew(rate, s.config.Pipeline, s.config.Connections)
+	defer s.dismiss(c)
+	if err := c.connect(ctx, s.config.Connections, 0); err != nil {
+		return nil, err
+	}
+	ph, err := c.load(ctx, span, s.stop)
+	if err != nil {
+		return nil, err
+	}
+	r := s.report()
+	r.Settings.Rate = rate
+	ph.describe(r)
+	return r, nil
+}
+
+// trial offers a rate and tells whether it held.
+func (s *capacitySearch) trial(ctx context.Context, rate float64) (bool, error) {
+	if s.stopped() {
+		return false, errStopped
+	}
+	r, err := s.once(ctx, rate, span{warmup: trialWarmup, duration: s.Trial})
+	if err != nil {
+		return false, err
+	}
+	if r.Interrupted {
+		return false, errStopped
+	}
+	why := s.judge(r)
+	s.last = r
+	if why == "" && (s.best == nil || r.Settings.Rate > s.best.Settings.Rate) {
+		s.best = r
+	}
+	s.curve = append(s.curve, report.Capacity{
+		Rate: rate, Achieved: r.Load.Achieved, Held: why == "", Why: why,
+		P50: r.Total.Latency.P50, P99: r.Total.Latency.P99, P999: r.Total.Latency.P999,
+	})
+	return why == "", nil
+}
+
+// judge returns why a trial did not hold; empty: it did.
+func (s *capacitySearch) judge(r *report.Report) string {
+	if r.Load.Achieved < keptUp*r.Load.Offered {
+		return fmt.Sprintf("%.1f %% of the offered rate was reached", 100*r.Load.Achieved/r.Load.Offered)
+	}
+	_, why := s.SLO.Holds(r.Total)
+	return why
+}

@@ -1,0 +1,59 @@
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"testing"
+)
+
+// A search finds the highest rate that holds, to within its precision, whatever
+// that is, and never tries more than there is.
+func TestClimbFindsTheHighestRateThatHolds(t *testing.T) {
+	const most = 100_000
+	for _, limit := range []float64{most / 200, most / 20, most / 3, most / 2, .9 * most, most, 2 * most} {
+		t.Run(fmt.Sprint(limit), func(t *testing.T) {
+			best, trials := 0.0, 0
+			err := climb(most, func(rate float64) (bool, error) {
+				trials++
+				if rate > most {
+					t.Errorf("tried %g of at most %d", rate, most)
+				}
+				if rate > limit {
+					return false, nil
+				}
+				best = max(best, rate)
+				return true, nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := math.Min(limit, most)
+			if best < want/precision || best > want {
+				t.Errorf("found %g, want %g", best, want)
+			}
+			if trials > maxTrials {
+				t.Errorf("%d trials", trials)
+			}
+		})
+	}
+}
+
+// A rate that never holds ends the search; so do a stop and an error.
+func TestClimbEnds(t *testing.T) {
+	trials := 0
+	count := func(err error) func(float64) (bool, error) {
+		return func(float64) (bool, error) { trials++; return false, err }
+	}
+	if err := climb(1e6, count(nil)); err != nil || trials == maxTrials {
+		t.Errorf("nothing holds: %v after %d trials", err, trials)
+	}
+	trials = 0
+	if err := climb(1e6, count(errStopped)); err != nil || trials != 1 {
+		t.Errorf("stopped: %v after %d trials", err, trials)
+	}
+	broken := errors.New("broken")
+	if err := climb(1e6, count(broken)); !errors.Is(err, broken) {
+		t.Errorf("broken: %v", err)
+	}
+}

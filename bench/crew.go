@@ -1,0 +1,251 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"throng/bench/check"
+	"throng/bench/report"
+	"throng/bench/target"
+)
+
+// crew is the sessions that put one load on a population.
+type crew struct {
+	*population
+
+	rate     float64 // requests a second of all sessions; 0: a closed loop
+	pipeline int     // requests in flight of a session
+	filling  bool    // every chat in turn is sent a message
+	once     bool    // each session asks once and no more
+
+	sessions []*session
+	meter    *meter
+	lag      lag
+	budget   budget
+	answers  answers
+
+	measuredFrom atomic.Int64 // what was due before it is not measured
+	ending       atomic.Bool  // nothing more is sent
+	redialling   sync.WaitGroup
+	alive        sync.WaitGroup // connections that have not ended
+
+	mu       sync.Mutex
+	closing  bool  // a connection that ends is not dialled again
+	lostOnce error // why the first connection was lost
+	losses   int
+}
+
+func (p *population) newCrew(rate float64, pipeline, connections int) *crew {
+	return &crew{
+		population: p, rate: rate, pipeline: pipeline,
+		meter: newMeter(connections, rate > 0), lag: lag{histogram: report.NewHistogram()},
+	}
+}
+
+func (c *crew) open() bool { return c.rate > 0 }
+
+// budget is how many requests a closed loop may still send.
+type budget struct {
+	unlimited atomic.Bool
+	taken     atomic.Int64
+	limit     atomic.Int64
+}
+
+// take grants up to n requests and the place of the first.
+func (b *budget) take(n int64) (first, granted int64) {
+	if n <= 0 {
+		return 0, 0
+	}
+	if b.unlimited.Load() {
+		return 0, n
+	}
+	limit := b.limit.Load()
+	if b.taken.Load() >= limit {
+		return 0, 0
+	}
+	first = b.taken.Add(n) - n
+	return first, max(0, min(n, limit-first))
+}
+
+func (b *budget) allow(n int64) {
+	b.taken.Store(0)
+	b.limit.Store(n)
+	b.unlimited.Store(false)
+}
+
+func (b *budget) allowAll() { b.unlimited.Store(true) }
+
+// lag is how late requests were sent that could have been sent when they were due:
+// the generator's own fault.
+type lag struct {
+	mu        sync.Mutex
+	histogram *hdrhistogram.Histogram
+}
+
+func (l *lag) record(late []int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, ns := range late {
+		report.Record(l.histogram, ns)
+	}
+}
+
+// connect makes n sessions and dials them, some at a time, and at a rate a second
+// where that is not 0.
+func (c *crew) connect(ctx context.Context, n int, rate float64) error {
+	for i := range n {
+		c.sessions = append(c.sessions, c.newSession(i))
+	}
+	var (
+		wg     sync.WaitGroup
+		places = make(chan struct{}, dialsAtOnce)
+		faults = make([]error, n)
+		began  = time.Now()
+	)
+	for i, s := range c.sessions {
+		if rate > 0 {
+			time.Sleep(time.Until(began.Add(time.Duration(float64(i) / rate * float64(time.Second)))))
+		}
+		places <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-places }()
+			faults[i] = s.dial(ctx)
+		})
+		if i%dialsAtOnce == 0 {
+			c.tell(Progress{Step: StepConnect, Done: i, All: n})
+		}
+	}
+	wg.Wait()
+	if i := slices.IndexFunc(faults, func(err error) bool { return err != nil }); i >= 0 {
+		return fmt.Errorf("connection %d of %d: %w", i+1, n, faults[i])
+	}
+	return nil
+}
+
+// newSession makes the i-th session of the crew.
+func (c *crew) newSession(i int) *session {
+	s := &session{crew: c, rec: c.meter.recorder(i), choice: c.work.choice(c.numbered)}
+	c.numbered++
+	s.how = target.Dial{Window: c.pipeline, Pages: c.config.Verify, Timeout: c.config.Timeout}
+	if n := len(c.config.Sources); n > 0 {
+		s.how.Source = c.config.Sources[i%n]
+	}
+	return s
+}
+
+// lost takes note of a connection that has ended, and dials it again unless the
+// run is over. Its caller holds the session's lock.
+func (c *crew) lost(s *session, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing {
+		return
+	}
+	c.losses++
+	if c.lostOnce == nil {
+		c.lostOnce = err
+	}
+	c.redialling.Go(func() { c.redial(s) })
+}
+
+func (c *crew) closed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closing
+}
+
+// The pause between two attempts to connect again, at first and at most.
+const (
+	redialFirst = 20 * time.Millisecond
+	redialMost  = time.Second
+)
+
+func (c *crew) redial(s *session) {
+	for pause := redialFirst; !c.closed(); pause = min(2*pause, redialMost) {
+		ctx, cancel := context.WithTimeout(context.Background(), c.config.Timeout)
+		err := s.dial(ctx)
+		cancel()
+		if err == nil {
+			return
+		}
+		time.Sleep(pause)
+	}
+}
+
+// close ends every connection. When it returns, nothing touches the sessions any
+// more.
+func (c *crew) close() {
+	c.mu.Lock()
+	c.closing = true
+	c.mu.Unlock()
+	for _, s := range c.sessions {
+		s.close()
+	}
+	c.redialling.Wait()
+	for _, s := range c.sessions { // those that were being dialled meanwhile
+		s.close()
+	}
+	c.alive.Wait()
+}
+
+// takeLedgers moves what the sessions have seen to the population, to be verified.
+// A send whose answer is still owed stays one without an answer.
+func (c *crew) takeLedgers() {
+	for _, s := range c.sessions {
+		s.mu.Lock()
+		c.ledgers = append(c.ledgers, s.ledger)
+		s.ledger = check.Ledger{}
+		for i := s.flights.head; i < s.flights.tail; i++ {
+			s.flights.at(i).ledger = -1
+		}
+		c.faults.add(&s.faults)
+		s.mu.Unlock()
+	}
+}
+
+// refill lets every session send what it may.
+func (c *crew) refill() {
+	for _, s := range c.sessions {
+		s.refill()
+	}
+}
+
+// end lets no session send any more.
+func (c *crew) end() {
+	c.ending.Store(true)
+	c.budget.allow(0)
+	c.answers.counting.Store(false)
+}
+
+// settle waits until every answer has come, or those that are owed can come no more.
+func (c *crew) settle(ctx context.Context) {
+	deadline := time.Now().Add(c.config.Timeout)
+	for time.Now().Before(deadline) && ctx.Err() == nil && c.owed() > 0 {
+		time.Sleep(settlePause)
+	}
+}
+
+const settlePause = 2 * time.Millisecond
+
+func (c *crew) owed() (n int) {
+	for _, s := range c.sessions {
+		n += s.owed()
+	}
+	return n
+}
+
+// giveUp ends the connections that have owed an answer for too long.
+func (c *crew) giveUp() {
+	before := c.now() - int64(c.config.Timeout)
+	for _, s := range c.sessions {
+		if s.overdue(before) {
+			s.abandon()
+		}
+	}
+}

@@ -1,0 +1,186 @@
+package bench
+
+import (
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"throng/bench/report"
+	"throng/bench/target"
+)
+
+// tally counts the answers to requests of one kind.
+type tally struct {
+	due     *hdrhistogram.Histogram // of successes, from the moment when they were due
+	service *hdrhistogram.Histogram // from the moment when they were sent; nil in a closed loop
+	ok      int64
+	tail    int64 // of ok, answered when the measured time was over
+	errors  map[string]int64
+	in, out int64 // bytes of replies; of texts sent
+	shown   int64 // messages, by reads
+}
+
+func newTally(open bool) *tally {
+	t := &tally{due: report.NewHistogram(), errors: map[string]int64{}}
+	if open {
+		t.service = report.NewHistogram()
+	}
+	return t
+}
+
+func (t *tally) refused() (n int64) {
+	for _, count := range t.errors {
+		n += count
+	}
+	return n
+}
+
+func (t *tally) merge(from *tally) {
+	t.due.Merge(from.due)
+	if from.service != nil {
+		t.service.Merge(from.service)
+	}
+	t.ok += from.ok
+	t.tail += from.tail
+	for name, count := range from.errors {
+		t.errors[name] += count
+	}
+	t.in += from.in
+	t.out += from.out
+	t.shown += from.shown
+}
+
+func (t *tally) reset() {
+	t.due.Reset()
+	if t.service != nil {
+		t.service.Reset()
+	}
+	clear(t.errors)
+	t.ok, t.tail, t.in, t.out, t.shown = 0, 0, 0, 0, 0
+}
+
+// tallies has one tally a kind, made when the kind is first met.
+type tallies [target.Kinds]*tally
+
+func (t *tallies) of(k target.Kind, open bool) *tally {
+	if t[k] == nil {
+		t[k] = newTally(open)
+	}
+	return t[k]
+}
+
+// recorder is what a few sessions write to; the meter empties it each second. A
+// session holds its lock for as long as it accounts for one batch of replies.
+type recorder struct {
+	mu   sync.Mutex
+	live *tallies
+}
+
+// succeeded notes one success. What was due before the measured time has no part
+// in its latencies.
+func (t *tally) succeeded(f *flight, now, measuredFrom int64) {
+	t.ok++
+	if f.due < measuredFrom {
+		return
+	}
+	report.Record(t.due, now-f.due)
+	if t.service != nil {
+		report.Record(t.service, now-f.sent)
+	}
+}
+
+// meter gathers what the recorders hold, second by second.
+type meter struct {
+	open      bool
+	recorders []recorder
+
+	// Owned by the goroutine that calls gather.
+	spare   *tallies
+	second  *hdrhistogram.Histogram // the answers of one second, of every kind
+	total   tallies                 // of the measured time
+	seconds []report.Second
+}
+
+// recordersFor is how many recorders serve a number of sessions: enough that
+// sessions seldom meet, few enough to be emptied each second.
+func recordersFor(sessions int) int { return max(1, min(sessions, maxRecorders)) }
+
+const maxRecorders = 16
+
+func newMeter(sessions int, open bool) *meter {
+	m := &meter{open: open, recorders: make([]recorder, recordersFor(sessions)), spare: &tallies{}, second: report.NewHistogram()}
+	for i := range m.recorders {
+		m.recorders[i].live = &tallies{}
+	}
+	return m
+}
+
+func (m *meter) recorder(session int) *recorder { return &m.recorders[session%len(m.recorders)] }
+
+// stage is a part of a run.
+type stage uint8
+
+const (
+	warming   stage = iota // not measured
+	measuring              // measured
+	ending                 // no request is due any more; answers to those that were measured still come
+)
+
+// gather takes all that the recorders hold, adds it to the totals unless it came
+// while warming, and returns the second that it makes.
+func (m *meter) gather(now stage) report.Second {
+	m.second.Reset()
+	second := report.Second{Measured: now == measuring}
+	for i := range m.recorders {
+		r := &m.recorders[i]
+		r.mu.Lock()
+		r.live, m.spare = m.spare, r.live
+		r.mu.Unlock()
+		for kind, t := range m.spare {
+			if t == nil {
+				continue
+			}
+			m.second.Merge(t.due)
+			second.OK += t.ok
+			second.Errors += t.refused()
+			if now == ending {
+				t.tail = t.ok
+			}
+			if now != warming {
+				m.total.of(target.Kind(kind), m.open).merge(t)
+			}
+			t.reset()
+		}
+	}
+	second.P50, second.P99 = report.Quantile(m.second, 50), report.Quantile(m.second, 99)
+	second.Max = float64(m.second.Max()) / float64(time.Millisecond)
+	return second
+}
+
+// figures sums the measured time up: a row a kind that was asked, and all of them.
+func (m *meter) figures(elapsed time.Duration) (total report.Figures, kinds []report.Figures) {
+	all := newTally(m.open)
+	for kind, t := range m.total {
+		if t != nil {
+			all.merge(t)
+			kinds = append(kinds, figuresOf(target.Kind(kind).String(), t, elapsed))
+		}
+	}
+	return figuresOf("total", all, elapsed), kinds
+}
+
+func figuresOf(kind string, t *tally, elapsed time.Duration) report.Figures {
+	f := report.Figures{
+		Kind: kind, OK: t.ok, Requests: t.ok + t.refused(), PerS: float64(t.ok-t.tail) / elapsed.Seconds(),
+		BytesOut: t.out, BytesIn: t.in, Messages: t.shown, Latency: report.Summarize(t.due),
+	}
+	if len(t.errors) > 0 {
+		f.Errors = t.errors
+	}
+	if t.service != nil {
+		service := report.Summarize(t.service)
+		f.Service = &service
+	}
+	return f
+}

@@ -1,0 +1,82 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"throng/bench/check"
+	"throng/bench/report"
+	"throng/bench/system"
+	"throng/bench/target"
+)
+
+// population is what a run has made on the server, the users, the chats and their
+// members, and all that was seen of it: one crew after the other works on it.
+type population struct {
+	config Config
+	info   target.Info
+	plan   target.Plan
+	work   *work
+	epoch  time.Time // of the run's clock
+	disk   *report.Disk
+	sample sample
+
+	numbered int // sessions so far, of all crews
+	ledgers  []check.Ledger
+	faults   faults // what single pages told
+
+	verification verification
+}
+
+// now is nanoseconds on the run's clock, which never goes back.
+func (p *population) now() int64 { return int64(time.Since(p.epoch)) }
+
+func (p *population) tell(progress Progress) {
+	if p.config.Progress != nil {
+		p.config.Progress(progress)
+	}
+}
+
+// populate asks the server what it is, makes the population, and fills its chats.
+func populate(ctx context.Context, config Config) (*population, error) {
+	if err := config.check(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	p := &population{
+		config: config, epoch: time.Now(),
+		plan: target.Plan{Users: config.Users, Chats: config.Chats, Members: config.Members, Seed: config.Seed},
+	}
+	p.sample.init(&config)
+	var err error
+	if p.info, err = config.Target.Describe(ctx); err != nil {
+		return nil, fmt.Errorf("ask the server what it is: %w", err)
+	}
+	p.config.Settings.Target = p.info.Kind
+	if p.work, err = newWork(&p.config, p.plan); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	if err := p.probeDisk(ctx); err != nil {
+		return nil, err
+	}
+	tell := func(done, all int) { p.tell(Progress{Step: StepPrepare, Done: done, All: all}) }
+	if err := config.Target.Prepare(ctx, p.plan, tell); err != nil {
+		return nil, fmt.Errorf("prepare users and chats: %w", err)
+	}
+	return p, p.fill(ctx)
+}
+
+func (p *population) probeDisk(ctx context.Context) error {
+	if p.config.DataDir == "" {
+		return nil
+	}
+	disk, err := system.FsyncProbe(ctx, p.config.DataDir)
+	p.disk = &disk
+	return err
+}
+
+// dismiss ends a crew's connections and keeps what it has seen.
+func (p *population) dismiss(c *crew) {
+	c.close()
+	c.takeLedgers()
+}

@@ -1,0 +1,305 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"throng/bench/check"
+	"throng/bench/target"
+)
+
+// flight is one request in flight. Times are nanoseconds on the run's clock.
+type flight struct {
+	due, sent int64
+	index     int64 // reads: as asked
+	ledger    int   // Send: its place in the ledger; -1: it has none
+	chat      uint32
+	count     uint32
+	kind      target.Kind
+}
+
+// session is one connection's place in a run: the requests in flight on it, those
+// that are due and wait, and what it has seen. Where the connection is lost, the
+// session dials again.
+type session struct {
+	crew *crew
+	rec  *recorder
+	how  target.Dial
+
+	mu        sync.Mutex // guards what follows
+	conn      target.Conn
+	dialling  bool // Dial has not returned
+	stillborn bool // the connection that Dial will return has ended already
+	choice    choice
+	flights   ring[flight]
+	backlog   ring[int64] // open loop: when the waiting requests were due
+	dropped   int64       // due, and the backlog was full
+	late      []int64     // of the batch being sent
+	ledger    check.Ledger
+	sampled   uint32      // the bits of the sample that the ledger has been cut down to
+	ops       []target.Op // of the batch being sent
+	texts     []byte      // theirs
+	sentTo    int         // bytes of texts sent, not yet noted in the recorder
+	freed     int64       // open loop: since when the window has had room
+	asked     bool        // something, ever
+	pause     int64       // closed loop: nothing is sent until then, since the server is over a limit of load
+	timedOut  bool        // the connection is being given up
+	faults    faults      // what no server may answer, as far as one page tells
+}
+
+// fill sends as much as is due and the window has room for. Its caller holds mu.
+func (s *session) fill() {
+	if s.conn == nil {
+		return
+	}
+	s.ops, s.texts = s.ops[:0], s.texts[:0]
+	now := s.crew.now()
+	if s.crew.open() {
+		s.takeDue(now)
+	} else {
+		s.takeBudget(now)
+	}
+	if len(s.ops) == 0 {
+		return
+	}
+	if err := s.conn.Submit(s.ops); err != nil {
+		s.conn = nil // Lost follows
+	}
+}
+
+// takeDue makes requests of those that are due.
+func (s *session) takeDue(now int64) {
+	if s.crew.ending.Load() {
+		return
+	}
+	s.late = s.late[:0]
+	for s.backlog.len() > 0 && s.flights.len() < s.crew.pipeline {
+		due := s.backlog.pop()
+		s.late = append(s.late, now-max(due, s.freed))
+		s.ask(due, now, -1)
+	}
+	s.crew.lag.record(s.late)
+}
+
+// enqueue makes requests due, at times not after now.
+func (s *session) enqueue(due []int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, at := range due {
+		if s.backlog.len() == maxBacklog {
+			s.dropped++
+			continue
+		}
+		s.backlog.push(at)
+	}
+	s.fill()
+}
+
+// takeBudget makes requests, due now, as far as the run wants more.
+func (s *session) takeBudget(now int64) {
+	if now < s.pause || s.crew.once && s.asked {
+		return
+	}
+	s.asked = true
+	first, n := s.crew.budget.take(int64(s.crew.pipeline - s.flights.len()))
+	for i := range n {
+		s.ask(now, now, first+i)
+	}
+}
+
+// ask makes the next request and notes it as in flight. It is the place-th of the
+// run where that counts (when chats are filled in turn), else -1.
+func (s *session) ask(due, now, place int64) {
+	s.ops = append(s.ops, target.Op{})
+	op := &s.ops[len(s.ops)-1]
+	if s.crew.filling {
+		s.texts = s.choice.askFill(op, s.texts, place)
+	} else {
+		s.texts = s.choice.ask(op, s.texts)
+	}
+	f := flight{due: due, sent: now, kind: op.Kind, chat: uint32(op.Chat), index: op.Index, count: uint32(op.Count), ledger: -1}
+	if op.Kind == target.Send {
+		s.sentTo += len(op.Text)
+		if s.admits(f.chat) {
+			f.ledger = len(s.ledger.Sends)
+			s.ledger.Sends = append(s.ledger.Sends, check.Send{Began: now, Chat: f.chat, Hash: target.Hash(op.Text)})
+		}
+	}
+	s.flights.push(f)
+}
+
+// Replies implements target.Sink.
+func (s *session) Replies(replies []target.Reply) {
+	now := s.crew.now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	busy := s.account(replies, now)
+	s.crew.answers.count(len(replies))
+	if busy && !s.crew.open() {
+		s.pause = now + int64(busyPause)
+		time.AfterFunc(busyPause, s.refill)
+	}
+	s.fill()
+}
+
+// busyPause is how long a closed loop waits after an answer of 429: a client that
+// asks again at once measures nothing but refusals.
+const busyPause = 10 * time.Millisecond
+
+// refill sends what is due, from outside.
+func (s *session) refill() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fill()
+}
+
+// account notes a batch of answers, and reports whether the server is over a limit.
+func (s *session) account(replies []target.Reply, now int64) (busy bool) {
+	s.rec.mu.Lock()
+	defer s.rec.mu.Unlock()
+	if s.flights.len() == s.crew.pipeline {
+		s.freed = now
+	}
+	for i := range replies {
+		r, f := &replies[i], s.flights.pop()
+		t := s.rec.live.of(f.kind, s.crew.open())
+		t.in += int64(r.Bytes)
+		if r.Status == target.OK {
+			t.succeeded(&f, now, s.crew.measuredFrom.Load())
+		} else {
+			t.errors[r.Error]++
+			busy = busy || r.Error == busyError
+		}
+		switch f.kind {
+		case target.Send:
+			t.out += int64(s.sentTo)
+			s.sentTo = 0
+			s.noteSend(&f, r, now)
+		case target.Read, target.Receive:
+			t.shown += int64(len(r.Page))
+			s.noteRead(&f, r, now)
+		default:
+		}
+	}
+	return busy
+}
+
+// busyError is what a target calls an answer that the server is over a limit of load.
+const busyError = "429"
+
+func (s *session) noteSend(f *flight, r *target.Reply, now int64) {
+	if f.ledger < 0 {
+		return
+	}
+	send := &s.ledger.Sends[f.ledger]
+	send.Ended = now
+	switch r.Status {
+	case target.OK:
+		send.Outcome, send.Index = check.Acked, r.Index
+	case target.Refused:
+		send.Outcome = check.Refused
+	default:
+	}
+}
+
+// noteRead holds a page against its request, and keeps what needs the history.
+func (s *session) noteRead(f *flight, r *target.Reply, now int64) {
+	if !s.how.Pages || r.Status != target.OK {
+		return
+	}
+	page := check.Page{
+		Forward: f.kind == target.Receive, Index: f.index, Count: int(f.count), Cut: r.Cut, Dense: s.crew.info.Dense,
+	}
+	read, fault := page.Read(r.Page)
+	if fault != "" {
+		s.faults.note(fmt.Sprintf("chat %d, %s of %d from index %d at %v: %s",
+			f.chat, f.kind, f.count, f.index, time.Duration(f.sent), fault))
+		return
+	}
+	if s.admits(f.chat) {
+		read.Chat, read.Began, read.Ended = f.chat, f.sent, now
+		s.ledger.Reads = append(s.ledger.Reads, read)
+	}
+}
+
+// Lost implements target.Sink. Nobody knows what became of the requests in flight.
+func (s *session) Lost(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dialling {
+		s.stillborn = true
+		return
+	}
+	defer s.crew.alive.Done()
+	s.conn = nil
+	what := "lost"
+	if s.timedOut {
+		s.timedOut, what, err = false, "timeout", fmt.Errorf("no answer for %v", s.crew.config.Timeout)
+	}
+	s.freed = s.crew.now()
+	lost := s.flights.len()
+	s.rec.mu.Lock()
+	for s.flights.len() > 0 {
+		f := s.flights.pop()
+		s.rec.live.of(f.kind, s.crew.open()).errors[what]++
+	}
+	s.rec.mu.Unlock()
+	s.crew.answers.count(lost)
+	s.crew.lost(s, err)
+}
+
+// overdue reports whether an answer is owed since before a moment.
+func (s *session) overdue(before int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.flights.len() > 0 && s.flights.first().sent < before
+}
+
+// abandon gives up a connection that owes an answer for too long.
+func (s *session) abandon() {
+	s.mu.Lock()
+	s.timedOut = true
+	s.mu.Unlock()
+	s.close()
+}
+
+// owed is how many answers have not come.
+func (s *session) owed() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.flights.len()
+}
+
+// dial gives the session a connection and begins to use it.
+func (s *session) dial(ctx context.Context) error {
+	s.mu.Lock()
+	s.dialling, s.stillborn = true, false
+	s.mu.Unlock()
+	conn, err := s.crew.config.Target.Dial(ctx, s.how, s)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dialling = false
+	if err != nil {
+		return err
+	}
+	if s.stillborn {
+		return errors.New("the connection was closed at once")
+	}
+	s.crew.alive.Add(1)
+	s.conn = conn
+	s.fill()
+	return nil
+}
+
+func (s *session) close() {
+	s.mu.Lock()
+	conn := s.conn
+	s.conn = nil
+	s.mu.Unlock()
+	if conn != nil {
+		_ = conn.Close() // its end is told by Lost
+	}
+}

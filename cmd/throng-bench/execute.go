@@ -1,0 +1,161 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+	"unicode/utf8"
+
+	"throng/bench"
+	"throng/bench/load"
+	"throng/bench/report"
+	"throng/bench/system"
+)
+
+// runner is one of bench's ways to run.
+type runner func(ctx context.Context, config bench.Config, stop <-chan struct{}) (*report.Report, error)
+
+// execute runs a workload where the flags say, and reports.
+func (c *loadCommand) execute(ctx context.Context, t terminal, s report.Settings, run runner) error {
+	config, err := c.config(s)
+	if err != nil {
+		return err
+	}
+	ctx, stop, release := interruptible(ctx)
+	defer release()
+	system.RaiseFiles()
+	at, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer at.close()
+	config.Target, config.Addr, config.Pid, config.Tree, config.DataDir = at.target, at.addr, at.pid, at.tree, at.dataDir
+	progress := t.progress(c.NoProgress, &config)
+	config.Progress = progress.show
+	if len(c.Agents) > 0 {
+		run = c.agentFlags.runner(run)
+	}
+	r, err := run(ctx, config, stop)
+	progress.end()
+	if err != nil {
+		return at.explain(err)
+	}
+	r.Command = t.command()
+	return c.publish(t, r)
+}
+
+// interruptible ends the load at the first signal and everything at the second.
+func interruptible(ctx context.Context) (_ context.Context, stop <-chan struct{}, release func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	stopped, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		select {
+		case <-signals:
+			close(stopped)
+		case <-done:
+			return
+		}
+		select {
+		case <-signals:
+			cancel()
+		case <-done:
+		}
+	}()
+	return ctx, stopped, func() { signal.Stop(signals); close(done); cancel() }
+}
+
+// config reads the flags.
+func (c *loadCommand) config(s report.Settings) (config bench.Config, err error) {
+	s.Connections, s.Pipeline, s.Rate = c.Connections, c.Pipeline, c.Rate
+	if s.Rate > 0 {
+		s.Arrival = c.Arrival
+	}
+	s.Duration, s.Requests, s.Warmup, s.Ramp = c.Duration, c.Requests, c.Warmup, c.Ramp
+	if s.Duration == 0 && s.Requests == 0 {
+		s.Duration = defaultDuration
+	}
+	s.Chats, s.Users, s.Members, s.Zipf = c.Chats, c.Users, min(c.Members, c.Users), c.Zipf
+	s.Verify = c.Verify
+	s.Seed = cmp.Or(c.Seed, rand.Uint64()>>seedShift)
+	config = bench.Config{Timeout: c.Timeout, LedgerEntries: c.Ledger}
+	var faults []error
+	sizes, err := load.ParseSizes(c.Size)
+	if err != nil {
+		faults = append(faults, fmt.Errorf("--size: %w", err))
+	}
+	s.SizeMin, s.SizeMax = sizes.Min, sizes.Max
+	if config.Sources, err = system.ParseSources(c.Source); err != nil {
+		faults = append(faults, fmt.Errorf("--source: %w", err))
+	}
+	if c.Corpus != "" {
+		s.Corpus = filepath.Base(c.Corpus)
+		if config.Lines, err = readLines(c.Corpus); err != nil {
+			faults = append(faults, fmt.Errorf("--corpus: %w", err))
+		}
+	}
+	config.Settings = s
+	if err := errors.Join(faults...); err != nil {
+		return config, fmt.Errorf("%w:\n%w", errUsage, err)
+	}
+	return config, nil
+}
+
+const (
+	defaultDuration = 10 * time.Second
+	seedShift       = 44 // a seed that was drawn has few digits, to be typed again
+)
+
+func parseMix(text string) (map[string]int, error) {
+	mix, err := load.ParseMix(text)
+	if err != nil {
+		return nil, fmt.Errorf("%w: --mix: %w", errUsage, err)
+	}
+	return mix.Weights(), nil
+}
+
+// What of a corpus is read.
+const (
+	maxCorpusBytes = 64 << 20
+	maxLineBytes   = 1 << 20
+)
+
+// readLines reads the lines of a text file that hold something.
+func readLines(path string) ([]string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	var lines []string
+	in, size := bufio.NewScanner(f), 0
+	in.Buffer(nil, maxLineBytes)
+	for in.Scan() && size < maxCorpusBytes {
+		line := strings.TrimSpace(in.Text())
+		if !utf8.ValidString(line) {
+			return nil, fmt.Errorf("line %d is not UTF-8", len(lines)+1)
+		}
+		size += len(line)
+		if line != "" {
+			lines = append(lines, line)
+		}
+	}
+	if err := in.Err(); err != nil {
+		return nil, err
+	}
+	if len(lines) == 0 {
+		return nil, errors.New("the file holds no text")
+	}
+	return slices.Clip(lines), nil
+}

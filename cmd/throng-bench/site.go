@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"throng/bench/peers/nats"
+	"throng/bench/peers/postgres"
+	"throng/bench/peers/redis"
+	"throng/bench/system"
+	"throng/bench/target"
+	"throng/bench/target/throng"
+)
+
+// site is the server that a run is put on, wherever it came from.
+type site struct {
+	target  target.Target
+	addr    string
+	pid     int    // of the server's process, where it is on this machine
+	tree    bool   // its descendants do its work
+	dataDir string // on the disk that is measured
+	own     *ownServer
+}
+
+func (s *site) close() {
+	_ = s.target.Close() // all is answered
+	if s.own != nil {
+		s.own.stop()
+	}
+}
+
+// explain adds what a server of our own has said to an error that it may have caused.
+func (s *site) explain(err error) error {
+	if s.own == nil || !s.own.ended() {
+		return err
+	}
+	return fmt.Errorf("%w; the server has ended: %s", err, s.own.lastWords())
+}
+
+// open finds or starts the server that the flags name.
+func (c *whereFlags) open(ctx context.Context) (*site, error) {
+	switch {
+	case c.Addr != "" && c.Target != "":
+		return nil, fmt.Errorf("%w: --addr and --target name two servers", errUsage)
+	case c.Addr != "" || c.Target != "":
+		if c.ServerFlags != "" {
+			return nil, fmt.Errorf("%w: --server-flags are for a server that is started here", errUsage)
+		}
+		target := c.Target
+		if c.Addr != "" {
+			target = "throng://" + c.Addr
+		}
+		s, err := openURL(ctx, target)
+		if err == nil && s.pid > 0 {
+			s.dataDir = c.Dir
+		}
+		return s, err
+	}
+	own, err := startOwn(ctx, c.Dir, strings.Fields(c.ServerFlags))
+	if err != nil {
+		return nil, err
+	}
+	return own.site(), nil
+}
+
+// openURL connects to a server that runs.
+func openURL(ctx context.Context, text string) (*site, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" {
+		return nil, fmt.Errorf("%w: %q is no URL of a server: throng://127.0.0.1:7114, redis://…, nats://…, postgres://…", errUsage, text)
+	}
+	s := &site{addr: u.Host, tree: u.Scheme == "postgres"}
+	switch u.Scheme {
+	case "throng":
+		s.target = throng.New(u.Host)
+	case "redis":
+		s.target, err = redis.Open(ctx, text)
+	case "nats":
+		s.target, err = nats.Open(ctx, text)
+	case "postgres", "postgresql":
+		s.target, err = postgres.Open(ctx, text)
+	default:
+		return nil, fmt.Errorf("%w: there is no target %s://", errUsage, u.Scheme)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("connect to %s", u.Redacted()), err)
+	}
+	s.pid, _ = system.FindListener(u.Host)
+	return s, nil
+}

@@ -31,9 +31,10 @@ func ParseArrival(name string) (Arrival, error) {
 	return 0, fmt.Errorf("arrival %q is neither constant nor poisson", name)
 }
 
+// Limits of a schedule.
 const (
-	// MaxRate is the highest rate of a schedule: due times are whole nanoseconds.
-	MaxRate = 1e9
+	MinRate = 1e-6 // the lowest rate of a schedule: a request in eleven days
+	MaxRate = 1e9  // the highest: one a nanosecond, which is what due times are counted in
 
 	// lastDue is the latest due time, some 146 years: what would be due later is due
 	// then. It is half of what a Duration holds, so that a caller may add to it.
@@ -55,12 +56,12 @@ type Schedule struct {
 	next float64    // the integral at the next request
 }
 
-// NewSchedule returns the schedule of a total rate in requests a second, above 0
-// and at most MaxRate, that is reached after ramp. The seed decides the gaps of
+// NewSchedule returns the schedule of a total rate in requests a second,
+// MinRate … MaxRate, that is reached after ramp. The seed decides the gaps of
 // Poisson arrivals.
 func NewSchedule(rate float64, arrival Arrival, ramp time.Duration, seed uint64) (*Schedule, error) {
-	if !(rate > 0 && rate <= MaxRate) {
-		return nil, fmt.Errorf("the rate must be above 0 and at most %g a second, not %g", float64(MaxRate), rate)
+	if !(rate >= MinRate && rate <= MaxRate) {
+		return nil, fmt.Errorf("the rate must be %g to %g a second, not %g", MinRate, MaxRate, rate)
 	}
 	if ramp < 0 {
 		return nil, fmt.Errorf("the ramp must not be negative: %v", ramp)

@@ -57,10 +57,10 @@ func zstdSize(t *testing.T) func(block []byte) int {
 	return func(block []byte) int { return len(w.EncodeAll(block, nil)) }
 }
 
-// messages returns half a MiB of messages in one language, a line each.
+// messages returns a quarter of a MiB of messages in one language, a line each.
 func messages(s *script, l *language) (text []byte) {
 	rng := NewRand(1, 1)
-	for len(text) < 16*blockBytes {
+	for len(text) < 8*blockBytes {
 		text = append(s.message(text, l, rng), '\n')
 	}
 	return text
@@ -115,7 +115,7 @@ func TestTextsCompressAsRealTextDoes(t *testing.T) {
 	} {
 		made, rng := texts(t, TextConfig{Sizes: Sizes{c.size, c.size}, Seed: 1, IDs: c.ids}), NewRand(1, 1)
 		var text []byte
-		for id := uint64(3 << 40); len(text) < 16*blockBytes; id++ {
+		for id := uint64(3 << 40); len(text) < 8*blockBytes; id++ {
 			text = append(made.Append(text, id, rng), '\n')
 		}
 		if got := ratio(t, text, flateSize(t)); got < c.low || got > c.high {
@@ -124,8 +124,8 @@ func TestTextsCompressAsRealTextDoes(t *testing.T) {
 	}
 }
 
-// Each language is written in its script, the words are words, and what no
-// dictionary has is there too: emoji, links, numbers and code.
+// Each language is written in its script, and what no dictionary has is there too:
+// emoji, links, numbers and code.
 func TestScriptHasItsScripts(t *testing.T) {
 	s := newScript()
 	scripts := []*unicode.RangeTable{
@@ -150,14 +150,14 @@ func TestScriptHasItsScripts(t *testing.T) {
 		}
 		for _, part := range []string{"😀", "https://www.", ".50", ":30", "2026-", "if err := "} {
 			if !bytes.Contains(text, []byte(part)) {
-				t.Errorf("language %d: no %q in half a MiB", i, part)
+				t.Errorf("language %d: no %q in a quarter of a MiB", i, part)
 			}
 		}
 	}
 }
 
-// The lists of words are what they are taken for: some hundred words each, of one
-// script, none empty; no word twice but by its neighbours' leave.
+// The lists of words are what they are taken for: some hundred words each, without
+// white space in them.
 func TestWordLists(t *testing.T) {
 	for i, l := range languages() {
 		if n := len(l.words); n < 250 || n > vocabulary {

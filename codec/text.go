@@ -1,6 +1,18 @@
 package codec
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"unicode/utf8"
+)
+
+// NewText returns the Text of s. It refuses invalid UTF-8, as the server would.
+func NewText(s string) (Text, error) {
+	if !utf8.ValidString(s) {
+		return nil, errors.New("a text must be valid UTF-8")
+	}
+	return quote(s)
+}
 
 // canonical returns the Text of a quoted JSON string that holds escapes, and
 // its size in bytes unescaped. A lone surrogate reads as U+FFFD.

@@ -178,11 +178,17 @@ func backward(index int64, count int, last int64) (from, to int64) {
 	if index < 0 {
 		to = index + last + 1
 	}
+	if to < 1 {
+		return 1, 0
+	}
 	return max(to-int64(count)+1, 1), to
 }
 
 // forward is the window of service 9.
 func forward(index int64, count int, last int64) (from, to int64) {
+	if index > last {
+		return 1, 0
+	}
 	if index >= 0 {
 		from = max(index, 1)
 		return from, min(last, from-1+int64(count))

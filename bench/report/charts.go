@@ -55,7 +55,7 @@ func percentilePlot(list []distribution) *plot {
 		if d.of.TotalCount() == 0 {
 			continue
 		}
-		d.xs, d.ys, d.write = percents, quantiles(d.of, percents), millis
+		d.xs, d.ys, d.write = percents, quantiles(d.of, percents), Millis
 		p.line(d.series)
 	}
 	p.tipsAt(percents, percentName)
@@ -198,6 +198,8 @@ func (o overTime) plot(runs []lane) *plot {
 	}
 	p := newPlot(o.id, o.title, timeline(end), y)
 	p.XName, p.YName, p.Note = timeName, o.unit, coarse(each)
+	p.Summary = o.title + " over time."
+	runs[0].run.shadeUnmeasured(p)
 	for _, s := range lines {
 		p.line(s)
 	}

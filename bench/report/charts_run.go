@@ -28,7 +28,7 @@ func (r *Report) distributionPlot() (*plot, error) {
 	p := percentilePlot(list)
 	if p != nil {
 		l := r.Total.Latency
-		p.Summary = fmt.Sprintf("Latency: median %s, 99 %% %s, 99.9 %% %s, longest %s.", millis(l.P50), millis(l.P99), millis(l.P999), millis(l.Max))
+		p.Summary = fmt.Sprintf("Latency: median %s, 99 %% %s, 99.9 %% %s, longest %s.", Millis(l.P50), Millis(l.P99), Millis(l.P999), Millis(l.Max))
 	}
 	return p, nil
 }
@@ -36,11 +36,11 @@ func (r *Report) distributionPlot() (*plot, error) {
 // ratePlot draws successes, and where there are any, what was due and the errors.
 func (r *Report) ratePlot() *plot {
 	ok := overTime{
-		id: "rate", title: "Rate", unit: "requests a second", write: rate, axis: axisRate,
+		id: "rate", title: "Rate", unit: "requests a second", write: Rate, axis: axisRate,
 		of: func(m moment) float64 { return m.perS(m.OK) },
 	}
 	moments, _ := r.moments()
-	due, failed := series{class: "muted dashed", name: "due", write: rate}, series{class: "error", name: "errors", write: rate}
+	due, failed := series{class: "muted dashed", name: "due", write: Rate}, series{class: "error", name: "errors", write: Rate}
 	high, width := 0.0, 1.0
 	for _, m := range moments {
 		due.xs, due.ys = append(due.xs, m.at), append(due.ys, m.perS(m.Due))
@@ -64,7 +64,7 @@ func (r *Report) ratePlot() *plot {
 		p.bars(failed, width)
 	}
 	p.tipsAt(s.xs, momentName)
-	p.Summary = fmt.Sprintf("Rate over time: %s on average, %s.", rate(r.Load.Achieved), many(r.Total.failed(), "error"))
+	p.Summary = fmt.Sprintf("Rate over time: %s on average, %s.", Rate(r.Load.Achieved), many(r.Total.failed(), "error"))
 	return p
 }
 
@@ -108,7 +108,7 @@ func (r *Report) shadeUnmeasured(p *plot) {
 // latencyPlot draws three percentiles over time.
 func (r *Report) latencyPlot() *plot {
 	figure := func(of func(moment) float64) overTime {
-		return overTime{of: of, write: millis, logarithmic: true}
+		return overTime{of: of, write: Millis, logarithmic: true}
 	}
 	lines := []series{
 		r.seriesOf(figure(func(m moment) float64 { return m.Max })),
@@ -131,7 +131,7 @@ func (r *Report) latencyPlot() *plot {
 	p.XName, p.YName = timeName, "latency from due, log scale"
 	_, each := r.moments()
 	p.Note = coarse(each)
-	p.Summary = fmt.Sprintf("Latency over time, between %s and %s.", millis(low), millis(high))
+	p.Summary = fmt.Sprintf("Latency over time, between %s and %s.", Millis(low), Millis(high))
 	r.shadeUnmeasured(p)
 	for _, s := range lines {
 		p.line(s)
@@ -148,8 +148,6 @@ func (r *Report) serverPlots() (plots []*plot) {
 			continue
 		}
 		p.Short, p.Legend = true, nil
-		p.Summary = p.Title + " over time."
-		r.shadeUnmeasured(p)
 		plots = append(plots, p)
 	}
 	return plots
@@ -199,11 +197,11 @@ func (r *Report) capacityPlot() *plot {
 		}
 	}
 	for _, s := range lines {
-		s.xs, s.write = rates, millis
+		s.xs, s.write = rates, Millis
 		p.line(s)
 	}
 	p.outcomes(trials)
-	p.tipsAt(rates, func(x float64) string { return rate(x) + " offered" })
+	p.tipsAt(rates, func(x float64) string { return Rate(x) + " offered" })
 	return p
 }
 

@@ -64,7 +64,7 @@ func (s *Settings) load() string {
 		if arrival == "" {
 			arrival = "constant"
 		}
-		parts = append(parts, fmt.Sprintf("open loop at %s (%s)", rate(s.Rate), arrival))
+		parts = append(parts, fmt.Sprintf("open loop at %s (%s)", Rate(s.Rate), arrival))
 	} else {
 		parts = append(parts, "closed loop")
 	}

@@ -22,9 +22,9 @@ func WriteHTML(w io.Writer, r *Report) error {
 	return p.write(w)
 }
 
-// WriteHTML writes the page of a comparison: the table of ratios, and all runs drawn over
+// WriteComparisonHTML writes the page of a comparison: the table of ratios, and all runs drawn over
 // each other, the runs of a group in one colour.
-func (c *Comparison) WriteHTML(w io.Writer) error {
+func WriteComparisonHTML(w io.Writer, c *Comparison) error {
 	p, err := comparePage(c)
 	if err != nil {
 		return fmt.Errorf("write page: %w", err)

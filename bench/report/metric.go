@@ -21,9 +21,9 @@ const (
 func (d dimension) write(x float64) string {
 	switch d {
 	case aTime:
-		return millis(x)
+		return Millis(x)
 	case aRate:
-		return rate(x)
+		return Rate(x)
 	case aSize:
 		return size(x)
 	case aCost:

@@ -135,18 +135,18 @@ func (r *Report) badges() []badge {
 
 // cards are the key figures.
 func (r *Report) cards() []card {
-	achieved := figure("Rate", rate(r.Load.Achieved), "in "+seconds(r.Elapsed))
+	achieved := figure("Rate", Rate(r.Load.Achieved), "in "+seconds(r.Elapsed))
 	if r.Load.Offered > 0 {
-		achieved.Note = fmt.Sprintf("%s of %s offered", share(r.Load.Achieved, r.Load.Offered), rate(r.Load.Offered))
+		achieved.Note = fmt.Sprintf("%s of %s offered", share(r.Load.Achieved, r.Load.Offered), Rate(r.Load.Offered))
 	}
 	list := []card{achieved}
 	if best, ok := r.capacity(); ok {
-		list = append([]card{figure("Capacity", rate(best), "the highest rate that held")}, list...)
+		list = append([]card{figure("Capacity", Rate(best), "the highest rate that held")}, list...)
 	}
 	l := &r.Total.Latency
 	if r.Total.OK > 0 {
-		list = append(list, figure("Median", millis(l.P50), "latency"), figure("p99", millis(l.P99), "1 in 100 is slower"),
-			figure("p99.9", millis(l.P999), "1 in 1,000 is slower"), figure("Max", millis(l.Max), "the slowest of "+grouped(r.Total.OK)))
+		list = append(list, figure("Median", Millis(l.P50), "latency"), figure("p99", Millis(l.P99), "1 in 100 is slower"),
+			figure("p99.9", Millis(l.P999), "1 in 1,000 is slower"), figure("Max", Millis(l.Max), "the slowest of "+grouped(r.Total.OK)))
 	}
 	failed := card{Name: "Errors", Value: grouped(r.Total.failed()), Note: share(float64(r.Total.failed()), float64(r.Total.Requests)) + " of requests"}
 	if r.Total.failed() > 0 {
@@ -174,8 +174,11 @@ func (r *Report) latencyGrid() *grid {
 	t := r.latencyTable()
 	g := &grid{Left: t.left, Head: t.head}
 	g.Head[0] = ""
-	for _, row := range t.rows {
+	for i, row := range t.rows {
 		class := map[style]string{strong: "total", faint: "minor"}[row.style]
+		if i+1 < len(t.rows) && t.rows[i+1].style == faint {
+			class = joinWords(class, "joined") // with the row from sent
+		}
 		g.add(class, row.cells...)
 	}
 	return g
@@ -188,7 +191,7 @@ func (r *Report) capacityGrid() *grid {
 		if !c.Held {
 			held, class = "no", "bad"
 		}
-		g.add(class, rate(c.Rate), rate(c.Achieved), millis(c.P50), millis(c.P99), millis(c.P999), held, c.Why)
+		g.add(class, Rate(c.Rate), Rate(c.Achieved), Millis(c.P50), Millis(c.P99), Millis(c.P999), held, c.Why)
 	}
 	return g
 }
@@ -243,5 +246,5 @@ func (r *Report) described() []fact {
 
 func foot(r *Report) string {
 	return fmt.Sprintf("Made by %s. Percentiles come from HdrHistograms of %d significant figures; latencies over %s count as that.",
-		joinWords("throng-bench", r.Tool.Version, r.Tool.Commit), Precision, millis(milliseconds(HighestLatency)))
+		joinWords("throng-bench", r.Tool.Version, r.Tool.Commit), Precision, Millis(milliseconds(HighestLatency)))
 }

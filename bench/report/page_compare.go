@@ -29,9 +29,11 @@ func comparePage(c *Comparison) (*page, error) {
 		ID: "ratios", Title: "Ratios to " + c.Groups[0].Label, Table: c.grid(), Items: c.Notes,
 		Note: "Medians of each group’s runs, and the range that they span. Better and worse: every run of one lies beyond every run of the other.",
 	})
-	p.add(section{ID: "distribution", Title: "Latency", Note: "From the moment when a request was due; a line for each run.", Plots: plots(distribution)})
-	p.add(section{ID: "time", Title: "Over time", Plots: plots(
-		ratesOverTime().plot(runs), p99OverTime().plot(runs)), Pairs: plots(shortened(cpuOverTime().plot(runs)), shortened(residentOverTime().plot(runs)))})
+	p.add(section{ID: "distribution", Title: "Latency", Note: "From the moment when a request was due; a line for each run. Under the pointer stands each group’s first run.", Plots: plots(distribution)})
+	p.add(section{
+		ID: "time", Title: "Over time", Plots: plots(ratesOverTime().plot(runs), p99OverTime().plot(runs)),
+		Pairs: plots(shortened(cpuOverTime().plot(runs)), shortened(residentOverTime().plot(runs))),
+	})
 	p.add(section{ID: "settings", Title: "What was measured", Facts: c.facts()})
 	return p, nil
 }
@@ -57,7 +59,7 @@ func (c *Comparison) cards() (list []card) {
 			continue
 		}
 		for i, cell := range row.Cells {
-			k := figure(c.Groups[i].Label, rate(cell.Median), "")
+			k := figure(c.Groups[i].Label, Rate(cell.Median), "")
 			k.Class = fmt.Sprintf("key s%d", i+1)
 			if i > 0 && cell.Rated {
 				k.Note = times(cell.Ratio.Median) + " the rate"
@@ -84,22 +86,30 @@ func (c *Comparison) row(name string) Row {
 func (c *Comparison) grid() *grid {
 	g := &grid{Left: 2, Head: []string{"", "", "median", "range", "ratio", "range", ""}}
 	for _, row := range c.shown() {
+		name := row.Name
 		for i, cell := range row.Cells {
-			name, class := "", ""
-			if i == 0 {
-				name, class = row.Name, "first"
-			}
-			switch cell.Judged {
-			case Better:
-				class += " better"
-			case Worse:
-				class += " worse"
-			case Unjudged, Within:
-			}
-			g.add(class, append([]string{name, c.Groups[i].Label}, cell.columns(row.metric)...)...)
+			g.add(cell.class(i, len(row.Cells)), append([]string{name, c.Groups[i].Label}, cell.columns(row.metric)...)...)
+			name = ""
 		}
 	}
 	return g
+}
+
+// class is how the row of one of several groups is shown: with its colour, with what was
+// judged, and joined with the next group's.
+func (c Cell) class(group, groups int) string {
+	class := fmt.Sprintf("key s%d", group+1)
+	if group+1 < groups {
+		class += " joined"
+	}
+	switch c.Judged {
+	case Better:
+		class += " better"
+	case Worse:
+		class += " worse"
+	case Unjudged, Within:
+	}
+	return class
 }
 
 // facts are the settings of the first run, and what each group's server was.
@@ -135,7 +145,7 @@ func distributions(runs []lane) (*plot, error) {
 func ratesOverTime() overTime {
 	return overTime{
 		id: "rate", title: "Rate", unit: "successes a second", of: func(m moment) float64 { return m.perS(m.OK) },
-		write: rate, axis: axisRate,
+		write: Rate, axis: axisRate,
 	}
 }
 
@@ -148,7 +158,7 @@ func p99OverTime() overTime {
 			}
 			return m.P99
 		},
-		write: millis, axis: axisMillis,
+		write: Millis, axis: axisMillis,
 	}
 }
 

@@ -34,9 +34,9 @@ func WriteText(w io.Writer, r *Report, colour bool) error {
 
 // headline tells what was offered and what was achieved.
 func (r *Report) headline() string {
-	text := fmt.Sprintf("%s achieved", rate(r.Load.Achieved))
+	text := fmt.Sprintf("%s achieved", Rate(r.Load.Achieved))
 	if r.Load.Offered > 0 {
-		text += fmt.Sprintf(" of %s offered (%s)", rate(r.Load.Offered), share(r.Load.Achieved, r.Load.Offered))
+		text += fmt.Sprintf(" of %s offered (%s)", Rate(r.Load.Offered), share(r.Load.Achieved, r.Load.Offered))
 	}
 	text += fmt.Sprintf(", in %s", seconds(r.Elapsed))
 	if r.Interrupted {
@@ -64,7 +64,7 @@ func (r *Report) latencyTable() *table {
 		if open {
 			name = append(name, "due")
 		}
-		counts := append(name, grouped(f.Requests), grouped(f.failed()), rate(f.PerS))
+		counts := append(name, grouped(f.Requests), grouped(f.failed()), Rate(f.PerS))
 		t.add(s, append(counts, f.Latency.cells(f.OK)...)...)
 		if f.Service != nil {
 			t.add(faint, append([]string{"", "sent", "", "", ""}, f.Service.cells(f.OK)...)...)
@@ -88,7 +88,7 @@ func (l *Latency) cells(successes int64) (cells []string) {
 			cells = append(cells, none)
 			continue
 		}
-		cells = append(cells, millis(ms))
+		cells = append(cells, Millis(ms))
 	}
 	return cells
 }
@@ -169,7 +169,7 @@ func (d *Disk) describe() string {
 		return ""
 	}
 	return fmt.Sprintf("write and fdatasync of %s when idle: p50 %s, p99 %s, max %s (%s)",
-		roundSize(d.Bytes), millis(d.P50), millis(d.P99), millis(d.Max), many(int64(d.Writes), "write"))
+		roundSize(d.Bytes), Millis(d.P50), Millis(d.P99), Millis(d.Max), many(int64(d.Writes), "write"))
 }
 
 func (l *Load) describe(r *Report) string {
@@ -178,7 +178,7 @@ func (l *Load) describe(r *Report) string {
 		text += fmt.Sprintf(" (%s of %s)", three(l.CPU/r.Elapsed), many(int64(r.cores()), "core"))
 	}
 	if l.Offered > 0 {
-		text += fmt.Sprintf(", behind its schedule by p99 %s, max %s, %s never sent", millis(l.LagP99), millis(l.LagMax), grouped(l.Unsent))
+		text += fmt.Sprintf(", behind its schedule by p99 %s, max %s, %s never sent", Millis(l.LagP99), Millis(l.LagMax), grouped(l.Unsent))
 	}
 	return text
 }
@@ -199,7 +199,7 @@ func (p *printer) idle(i *Idle) {
 }
 
 func (i *Idle) describe() string {
-	text := fmt.Sprintf("%s, connected and logged in at %s", many(int64(i.Connections), "connection"), rate(i.ConnectPerS))
+	text := fmt.Sprintf("%s, connected and logged in at %s", many(int64(i.Connections), "connection"), Rate(i.ConnectPerS))
 	if i.BytesEach > 0 {
 		text += ", " + size(i.BytesEach) + " of the server's memory each"
 	}

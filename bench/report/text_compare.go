@@ -26,9 +26,9 @@ func (r Row) zero() bool {
 	return !slices.ContainsFunc(r.Cells, func(c Cell) bool { return c.Max != 0 })
 }
 
-// WriteText writes the table of ratios, for a terminal or a log, with ANSI colours where
-// asked.
-func (c *Comparison) WriteText(w io.Writer, colour bool) error {
+// WriteComparison writes the table of ratios, for a terminal or a log, with ANSI colours
+// where asked.
+func WriteComparison(w io.Writer, c *Comparison, colour bool) error {
 	p := &printer{colour: colour}
 	p.line(strong, "ratios to "+c.Groups[0].Label+", medians and ranges of runs")
 	p.blank()

@@ -26,13 +26,13 @@ func (p *printer) curve(trials []Capacity) {
 			held, s = "no", bad
 		}
 		bar := bar(c.P99, trials)
-		t.add(s, rate(c.Rate), rate(c.Achieved), millis(c.P50), millis(c.P99), millis(c.P999), held,
+		t.add(s, Rate(c.Rate), Rate(c.Achieved), Millis(c.P50), Millis(c.P99), Millis(c.P999), held,
 			bar+strings.Repeat(" ", barWidth-len(bar)), "")
 	}
 	t.print(p)
 	for _, c := range byRate(trials) {
 		if c.Why != "" {
-			p.item(normal, rate(c.Rate)+": "+c.Why)
+			p.item(normal, Rate(c.Rate)+": "+c.Why)
 		}
 	}
 }
@@ -48,11 +48,11 @@ func capacityText(trials []Capacity) string {
 	}
 	switch {
 	case best == 0:
-		return "no rate held, from " + rate(over) + " up"
+		return "no rate held, from " + Rate(over) + " up"
 	case math.IsInf(over, 1):
-		return rate(best) + " held, the highest that was tried"
+		return Rate(best) + " held, the highest that was tried"
 	}
-	return rate(best) + " held, " + rate(over) + " did not"
+	return Rate(best) + " held, " + Rate(over) + " did not"
 }
 
 func byRate(trials []Capacity) []Capacity {

@@ -65,7 +65,7 @@ func TestTextShowsAComparison(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "compare.txt", textOf(t, func(b *bytes.Buffer) error { return c.WriteText(b, false) }))
+	golden(t, "compare.txt", textOf(t, func(b *bytes.Buffer) error { return WriteComparison(b, c, false) }))
 }
 
 func TestTextStaysWithinItsWidth(t *testing.T) {

@@ -61,8 +61,8 @@ func sizeUnits() []unit {
 	return []unit{{1 << 40, 1 << 40, "TiB"}, {1 << 30, 1 << 30, "GiB"}, {1 << 20, 1 << 20, "MiB"}, {1 << 10, 1 << 10, "KiB"}, {0, 1, "B"}}
 }
 
-// rate writes a number a second: 812 /s, 49.9 k/s, 1.23 M/s.
-func rate(perS float64) string {
+// Rate writes a number a second: 812 /s, 49.9 k/s, 1.23 M/s.
+func Rate(perS float64) string {
 	u := pick(perS, rateUnits())
 	if u.size == 1 {
 		return grouped(int64(math.Round(perS))) + " /s"
@@ -70,8 +70,8 @@ func rate(perS float64) string {
 	return three(perS/u.size) + " " + u.name
 }
 
-// millis writes a time given in milliseconds: 812 µs, 1.20 ms, 2.03 s.
-func millis(ms float64) string {
+// Millis writes a time given in milliseconds: 812 µs, 1.20 ms, 2.03 s.
+func Millis(ms float64) string {
 	if ms < 1e-3 {
 		return "<1 µs" // a histogram tells no more
 	}

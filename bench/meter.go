@@ -154,7 +154,8 @@ func (m *meter) gather(now stage) report.Second {
 		}
 	}
 	second.P50, second.P99 = report.Quantile(m.second, 50), report.Quantile(m.second, 99)
-	second.Max = float64(m.second.Max()) / float64(time.Millisecond)
+	second.Max = report.Quantile(m.second, 100)
+	second.Hdr = report.Encode(m.second)
 	return second
 }
 

@@ -25,7 +25,7 @@ type cell struct {
 // cellOf gathers a cell. A round without the reference gives no ratio.
 func (t *Table) cellOf(contestant, work string) (c cell) {
 	for _, r := range t.Results {
-		if r.Contestant != contestant || r.Work != work {
+		if r.Contestant != contestant || r.Work.Name != work {
 			continue
 		}
 		rate := r.Report.Total.PerS
@@ -41,7 +41,7 @@ func (t *Table) cellOf(contestant, work string) (c cell) {
 // reference is the rate that is 1 in a round; 0: it was not measured.
 func (t *Table) reference(round int) float64 {
 	for _, r := range t.Results {
-		if r.Round == round && r.Contestant == Reference && r.Work == referenceWork {
+		if r.Round == round && r.Contestant == Reference && r.Work.Name == referenceWork {
 			return r.Report.Total.PerS
 		}
 	}
@@ -112,31 +112,29 @@ func (t *Table) foot() string {
 	b.WriteString("\n")
 	for _, c := range t.Contestants {
 		for _, p := range []Promise{Durable, Relaxed} {
-			if info := t.info(c.Name, p); info != "" {
-				fmt.Fprintf(&b, "- %s, %s: %s; started with `%s`\n", c.Name, p, info, c.Config[p])
+			if r := t.first(c.Name, p); r != nil {
+				server := &r.Report.Server
+				fmt.Fprintf(&b, "- %s, %s: version %s; it tells of itself: %s; started with `%s`\n",
+					c.Name, p, server.Version, server.Durability, r.Config)
 			}
 		}
 		for _, work := range t.Works {
 			if why := c.Without[work.Name]; why != "" {
-				fmt.Fprintf(&b, "- %s, %s: – %s\n", c.Name, work.Name, why)
+				fmt.Fprintf(&b, "- %s, %s: – since %s\n", c.Name, work.Name, why)
 			}
 		}
 	}
 	return b.String()
 }
 
-func (t *Table) info(contestant string, p Promise) string {
-	for _, r := range t.Results {
-		if r.Contestant != contestant {
-			continue
-		}
-		for _, work := range t.Works {
-			if work.Name == r.Work && work.Promise == p {
-				return r.Report.Server.Version + ", " + r.Report.Server.Durability
-			}
+// first is any result of a contestant under a promise; nil: there is none.
+func (t *Table) first(contestant string, p Promise) *Result {
+	for i := range t.Results {
+		if r := &t.Results[i]; r.Contestant == contestant && r.Work.Promise == p {
+			return r
 		}
 	}
-	return ""
+	return nil
 }
 
 // align writes rows, the first of them a head, as a table of Markdown.

@@ -23,13 +23,13 @@ type Server struct {
 	Pid     int
 	Tree    bool   // its descendants do its work
 	DataDir string // whose disk is measured
+	Config  string // how it was started
 	Stop    func() // ends it, and removes what it left
 }
 
-// Contestant is a kind of server, in one configuration for each promise.
+// Contestant is a kind of server, which can be started to keep either promise.
 type Contestant struct {
 	Name    string // throng, redis, nats, postgres
-	Config  map[Promise]string
 	Start   func(ctx context.Context, p Promise) (*Server, error)
 	Without map[string]string // works that it cannot do, by name, and why
 }
@@ -65,14 +65,16 @@ func Works(common report.Settings) []Work {
 		send(referenceWork, Durable, 16),
 		send("durable send, P64", Durable, 64),
 		send("send, no sync before ack, P16", Relaxed, 16),
-		{Name: "read last 20, P16", Promise: Durable, Settings: read},
+		{Name: ReadWork, Promise: Durable, Settings: read},
 	}
 }
 
-// What the figures are ratios to, and how reads are done.
+// What the figures are ratios to, the work that not every server can do, and how
+// reads are done.
 const (
 	referenceWork = "durable send, P16"
 	Reference     = "redis"
+	ReadWork      = "read last 20, P16"
 
 	lastCount = 20
 	fill      = 100 // messages in each chat before reads
@@ -93,7 +95,8 @@ type Options struct {
 type Result struct {
 	Round      int
 	Contestant string
-	Work       string
+	Work       Work
+	Config     string // how the server was started
 	Report     *report.Report
 }
 
@@ -122,7 +125,7 @@ func (o *Options) contest(ctx context.Context, round int, c Contestant, stop <-c
 		if stopped(stop) {
 			return nil
 		}
-		if c.Without[work.Name] != "" || c.Config[work.Promise] == "" {
+		if c.Without[work.Name] != "" {
 			continue
 		}
 		if err := o.once(ctx, round, c, work, stop, done); err != nil {
@@ -157,7 +160,7 @@ func (o *Options) once(ctx context.Context, round int, c Contestant, work Work, 
 	if r.Verdict != nil && !r.Verdict.OK {
 		return errors.Join(ErrFaults, fmt.Errorf("%d faults, the first: %v", r.Verdict.Faults, r.Verdict.Examples[:1]))
 	}
-	return done(Result{Round: round, Contestant: c.Name, Work: work.Name, Report: r})
+	return done(Result{Round: round, Contestant: c.Name, Work: work, Config: server.Config, Report: r})
 }
 
 // ErrFaults marks a contestant that lost, duplicated or reordered messages.

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"throng/bench/peers/start"
+	"throng/bench/versus"
+)
+
+// contestants are Throng and the peers that were asked for.
+func (c *versusCommand) contestants() ([]versus.Contestant, error) {
+	list := []versus.Contestant{{Name: "throng", Start: c.startThrong}}
+	for _, name := range c.Peers {
+		peer, ok := c.peers()[strings.TrimSpace(name)]
+		if !ok {
+			return nil, fmt.Errorf("%w: --peers: there is no %q; there are redis, nats and postgres", errUsage, name)
+		}
+		list = append(list, peer)
+	}
+	return list, nil
+}
+
+func (c *versusCommand) peers() map[string]versus.Contestant {
+	return map[string]versus.Contestant{
+		"redis": {Name: "redis", Start: func(ctx context.Context, p versus.Promise) (*versus.Server, error) {
+			return c.startPeer(ctx, func() (*start.Server, error) {
+				return start.Redis(ctx, c.Dir, start.RedisOptions{Fsync: of(p, "always", "everysec")})
+			})
+		}},
+		"nats": {Name: "nats", Start: func(ctx context.Context, p versus.Promise) (*versus.Server, error) {
+			return c.startPeer(ctx, func() (*start.Server, error) {
+				return start.NATS(ctx, c.Dir, start.NATSOptions{Sync: of(p, "always", "2m")}) // its default
+			})
+		}, Without: map[string]string{versus.ReadWork: "JetStream has no read of a subject's last n"}},
+		"postgres": {Name: "postgres", Start: func(ctx context.Context, p versus.Promise) (*versus.Server, error) {
+			return c.startPeer(ctx, func() (*start.Server, error) {
+				return start.Postgres(ctx, c.Dir, start.PostgresOptions{
+					SynchronousCommit: of(p, "on", "off"), MaxConnections: c.Connections + spareConnections,
+				})
+			})
+		}},
+	}
+}
+
+// spareConnections are those beside the load's: to prepare, to fill, to read back.
+const spareConnections = 50
+
+func of(p versus.Promise, durable, relaxed string) string {
+	if p == versus.Durable {
+		return durable
+	}
+	return relaxed
+}
+
+// startPeer starts a real server of another kind and connects to it.
+func (c *versusCommand) startPeer(ctx context.Context, run func() (*start.Server, error)) (*versus.Server, error) {
+	server, err := run()
+	if err != nil {
+		return nil, err
+	}
+	stop := func() {
+		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+		defer cancel()
+		_ = server.Stop(ctx) // what is left of a temporary directory is no fault of the run
+	}
+	at, err := openURL(ctx, server.URL)
+	if err != nil {
+		stop()
+		return nil, err
+	}
+	return &versus.Server{
+		Target: at.target, Addr: at.addr, Pid: server.Pid, Tree: at.tree, DataDir: server.DataDir,
+		Config: oneLine(server.Config), Stop: func() { at.close(); stop() },
+	}, nil
+}
+
+// oneLine puts a configuration of several lines into one.
+func oneLine(config string) string {
+	return strings.Join(strings.FieldsFunc(config, func(r rune) bool { return r == '\n' }), "; ")
+}
+
+func (c *versusCommand) startThrong(ctx context.Context, p versus.Promise) (*versus.Server, error) {
+	flags := []string{"--sync", of(p, "always", "off")}
+	own, err := startOwn(ctx, c.Dir, flags)
+	if err != nil {
+		return nil, err
+	}
+	at := own.site()
+	return &versus.Server{
+		Target: at.target, Addr: at.addr, Pid: at.pid, DataDir: at.dataDir,
+		Config: "throng serve " + strings.Join(flags, " "), Stop: at.close,
+	}, nil
+}
+
+// stopTimeout is how long a server may take to end before it is killed.
+const stopTimeout = 30 * time.Second

@@ -137,7 +137,7 @@ func (t *Texts) fill(sizes []int, from source, rng *rand.Rand) error {
 	var body []byte
 	for _, size := range sizes {
 		body = cut(from(body[:0], size, rng), size)
-		text, err := quote(string(body))
+		text, err := codec.NewText(string(body))
 		if err != nil {
 			return err
 		}

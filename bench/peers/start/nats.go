@@ -53,7 +53,7 @@ func NATS(ctx context.Context, base string, o NATSOptions) (*Server, error) {
 		command: func(root string, port int) ([]string, string, string) {
 			url := "nats://" + loopback(port) + "?monitor=" + loopback(monitor)
 			arguments := []string{"--config", natsConfigFile(root), "--addr", "127.0.0.1", "--port", fmt.Sprint(port)}
-			return arguments, url, fmt.Sprintf("jetstream {\n    sync_interval: %s\n}\n", o.Sync)
+			return arguments, url, fmt.Sprintf("jetstream {\n    sync_interval: %q\n}\n", o.Sync)
 		},
 	})
 }
@@ -61,7 +61,7 @@ func NATS(ctx context.Context, base string, o NATSOptions) (*Server, error) {
 func natsConfigFile(root string) string { return filepath.Join(root, "nats.conf") }
 
 func writeNATSConfig(root string, monitor int, o NATSOptions) error {
-	config := fmt.Sprintf("http: %q\njetstream {\n    store_dir: %q\n    sync_interval: %s\n}\n",
+	config := fmt.Sprintf("http: %q\njetstream {\n    store_dir: %q\n    sync_interval: %q\n}\n",
 		loopback(monitor), dataDir(root), o.Sync)
 	if err := os.WriteFile(natsConfigFile(root), []byte(config), 0o600); err != nil {
 		return fmt.Errorf("write the configuration of nats-server: %w", err)

@@ -261,9 +261,18 @@ func spreadOver(g Group, of func(*Report) (float64, bool)) Cell {
 
 // spreadOf sums values up; there is one at least.
 func spreadOf(values []float64) Spread {
-	slices.Sort(values)
+	return Spread{Median: Median(values), Min: slices.Min(values), Max: slices.Max(values)}
+}
+
+// Median returns the middle of values, or the mean of the two in the middle; 0 of none. It
+// leaves values as they are.
+func Median(values []float64) float64 {
 	n := len(values)
-	return Spread{Median: (values[(n-1)/2] + values[n/2]) / 2, Min: values[0], Max: values[n-1]}
+	if n == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
 // held adds the ratio to a base. Of two zeros the ratio is 1.

@@ -108,14 +108,22 @@ func (s *Settings) population() string {
 
 // texts tells of the messages.
 func (s *Settings) texts() string {
-	text := roundSize(s.SizeMin)
+	text := Sizes(s)
 	if s.SizeMax > s.SizeMin {
-		text += " to " + roundSize(s.SizeMax) + ", drawn evenly"
+		text += ", drawn evenly"
 	}
 	if s.Corpus != "" {
 		return text + ", from " + s.Corpus
 	}
 	return text + ", made by the seed"
+}
+
+// Sizes writes the size of the texts, or its range: 64 B, 64 B to 1 KiB.
+func Sizes(s *Settings) string {
+	if s.SizeMax > s.SizeMin {
+		return roundSize(s.SizeMin) + " to " + roundSize(s.SizeMax)
+	}
+	return roundSize(s.SizeMin)
 }
 
 // reads tells what a read asks for; "" where nothing was read.

@@ -96,16 +96,13 @@ func shareless(r *Report) *Report {
 
 func mergeSettings(reports []*Report) Settings {
 	s := reports[0].Settings
-	s.Agents = 0
-	for i, r := range reports {
-		s.Agents += max(1, r.Settings.Agents)
-		if i > 0 {
-			s.Connections += r.Settings.Connections
-			s.Requests += r.Settings.Requests
-			s.Rate += r.Settings.Rate
-			s.Chats += r.Settings.Chats
-			s.Users += r.Settings.Users
-		}
+	s.Agents = len(reports)
+	for _, r := range reports[1:] {
+		s.Connections += r.Settings.Connections
+		s.Requests += r.Settings.Requests
+		s.Rate += r.Settings.Rate
+		s.Chats += r.Settings.Chats
+		s.Users += r.Settings.Users
 	}
 	return s
 }

@@ -78,7 +78,7 @@ func sample(kind string, seed uint64, perS, median float64) *Report {
 			SizeMin: 64, SizeMax: 1024, Mix: map[string]int{"send": 20, "read": 70, "receive": 10},
 			Mode: "last", Count: 20, Fill: 100, Verify: true, Seed: seed,
 		},
-		Machine: Machine{CPU: "AMD EPYC 7B13", Cores: 2, Memory: 24 << 30, Kernel: "6.1.0-28-amd64", OS: "Debian GNU/Linux 12"},
+		Machine: Machine{CPU: "AMD EPYC 7B13", Cores: 2, Memory: 24 << 30, Kernel: "Linux 6.1.0-28-amd64", OS: "Debian GNU/Linux 12"},
 		Server: Server{
 			Info: target.Info{Kind: kind, Version: "0.4.0-12-g7db6616", Durability: "sync=always", Dense: true},
 			Addr: "127.0.0.1:7101", Local: true, CPU: 33.6, Resident: 121 << 20, Peak: 140 << 20,

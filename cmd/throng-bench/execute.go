@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -10,11 +9,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
-	"strings"
 	"syscall"
 	"time"
-	"unicode/utf8"
 
 	"throng/bench"
 	"throng/bench/load"
@@ -43,7 +39,9 @@ func (c *loadCommand) execute(ctx context.Context, t terminal, s report.Settings
 	progress := t.progress(c.NoProgress, &config)
 	config.Progress = progress.show
 	if len(c.Agents) > 0 {
-		run = c.agentFlags.runner(run)
+		if run, err = c.agentFlags.runner(at.url); err != nil {
+			return err
+		}
 	}
 	r, err := run(ctx, config, stop)
 	progress.end()
@@ -101,7 +99,7 @@ func (c *loadCommand) config(s report.Settings) (config bench.Config, err error)
 	}
 	if c.Corpus != "" {
 		s.Corpus = filepath.Base(c.Corpus)
-		if config.Lines, err = readLines(c.Corpus); err != nil {
+		if config.Lines, err = readCorpus(c.Corpus); err != nil {
 			faults = append(faults, fmt.Errorf("--corpus: %w", err))
 		}
 	}
@@ -125,37 +123,12 @@ func parseMix(text string) (map[string]int, error) {
 	return mix.Weights(), nil
 }
 
-// What of a corpus is read.
-const (
-	maxCorpusBytes = 64 << 20
-	maxLineBytes   = 1 << 20
-)
-
-// readLines reads the lines of a text file that hold something.
-func readLines(path string) ([]string, error) {
+// readCorpus reads the lines that texts are made of.
+func readCorpus(path string) ([]string, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }() // it was only read
-	var lines []string
-	in, size := bufio.NewScanner(f), 0
-	in.Buffer(nil, maxLineBytes)
-	for in.Scan() && size < maxCorpusBytes {
-		line := strings.TrimSpace(in.Text())
-		if !utf8.ValidString(line) {
-			return nil, fmt.Errorf("line %d is not UTF-8", len(lines)+1)
-		}
-		size += len(line)
-		if line != "" {
-			lines = append(lines, line)
-		}
-	}
-	if err := in.Err(); err != nil {
-		return nil, err
-	}
-	if len(lines) == 0 {
-		return nil, errors.New("the file holds no text")
-	}
-	return slices.Clip(lines), nil
+	return load.ReadCorpus(f)
 }

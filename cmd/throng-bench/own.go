@@ -109,7 +109,7 @@ func (s *ownServer) site() *site {
 	t := throng.New(s.ready["listen"])
 	t.Version, t.Durability = version(), "sync="+s.ready["sync"]
 	t.Settings = map[string]string{"shards": s.ready["shards"], "json": s.ready["json"]}
-	return &site{target: t, addr: s.ready["listen"], pid: s.cmd.Process.Pid, dataDir: s.dir, own: s}
+	return &site{target: t, url: "throng://" + s.ready["listen"], addr: s.ready["listen"], pid: s.cmd.Process.Pid, dataDir: s.dir, own: s}
 }
 
 // stop lets the server drain, or kills it, and removes its directory.

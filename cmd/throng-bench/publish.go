@@ -42,14 +42,11 @@ func anyHeld(curve []report.Capacity) bool {
 }
 
 func (c *reportFlags) write(r *report.Report) error {
-	html := func(w io.Writer, r *report.Report) error {
-		return report.WriteHTML(w, []report.Labelled{{Label: r.Settings.Target, Report: r}})
-	}
 	return errors.Join(
 		writeFile(c.JSON, func(w io.Writer) error { return report.Write(w, r) }),
 		writeFile(c.CSV, func(w io.Writer) error { return report.WriteCSV(w, r) }),
 		writeFile(c.HDR, func(w io.Writer) error { return report.WriteHDR(w, r) }),
-		writeFile(c.HTML, func(w io.Writer) error { return html(w, r) }),
+		writeFile(c.HTML, func(w io.Writer) error { return report.WriteHTML(w, r) }),
 	)
 }
 

@@ -18,6 +18,7 @@ import (
 // site is the server that a run is put on, wherever it came from.
 type site struct {
 	target  target.Target
+	url     string // what an agent connects to
 	addr    string
 	pid     int    // of the server's process, where it is on this machine
 	tree    bool   // its descendants do its work
@@ -72,7 +73,7 @@ func openURL(ctx context.Context, text string) (*site, error) {
 	if err != nil || u.Host == "" {
 		return nil, fmt.Errorf("%w: %q is no URL of a server: throng://127.0.0.1:7114, redis://…, nats://…, postgres://…", errUsage, text)
 	}
-	s := &site{addr: u.Host, tree: u.Scheme == "postgres"}
+	s := &site{url: text, addr: u.Host, tree: u.Scheme == "postgres"}
 	switch u.Scheme {
 	case "throng":
 		s.target = throng.New(u.Host)

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"reflect"
@@ -189,7 +190,7 @@ func doubts(groups []Group) (list []string) {
 // remarks name what differs and is no setting of the harness: what an acknowledgement
 // means, always, and the machines.
 func remarks(groups []Group) (list []string) {
-	durability, machine := differs(groups, durabilityOf), differs(groups, func(r *Report) string { return r.Machine.describe() })
+	durability, machine := differs(groups, durabilityOf), differs(groups, machineOf)
 	if durability != "" {
 		list = append(list, "durability differs: "+durability)
 	}
@@ -199,12 +200,9 @@ func remarks(groups []Group) (list []string) {
 	return list
 }
 
-func durabilityOf(r *Report) string {
-	if r.Server.Durability == "" {
-		return "unknown"
-	}
-	return r.Server.Durability
-}
+func durabilityOf(r *Report) string { return cmp.Or(r.Server.Durability, "unknown") }
+
+func machineOf(r *Report) string { return cmp.Or(r.Machine.describe(), "unknown") }
 
 // differs says what each run has, by group, where not all have the same; else "".
 func differs(groups []Group, of func(*Report) string) string {

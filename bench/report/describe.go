@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -60,11 +61,7 @@ func (s *Server) describe() string {
 func (s *Settings) load() string {
 	parts := []string{fmt.Sprintf("%s × %s in flight", many(int64(s.Connections), "connection"), grouped(int64(s.Pipeline)))}
 	if s.Rate > 0 {
-		arrival := s.Arrival
-		if arrival == "" {
-			arrival = "constant"
-		}
-		parts = append(parts, fmt.Sprintf("open loop at %s (%s)", Rate(s.Rate), arrival))
+		parts = append(parts, fmt.Sprintf("open loop at %s (%s)", Rate(s.Rate), cmp.Or(s.Arrival, "constant")))
 	} else {
 		parts = append(parts, "closed loop")
 	}

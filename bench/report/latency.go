@@ -38,12 +38,12 @@ func milliseconds(nanoseconds int64) float64 { return float64(nanoseconds) / flo
 
 // Summarize returns the figures of a histogram, and the histogram itself, encoded.
 func Summarize(h *hdrhistogram.Histogram) Latency {
-	at := h.ValueAtPercentilesSlice([]float64{50, 90, 95, 99, 99.9, 99.99})
+	at := h.ValueAtPercentilesSlice([]float64{50, 90, 95, 99, 99.9, 99.99, 100})
 	return Latency{
 		Mean: h.Mean() / float64(time.Millisecond),
 		P50:  milliseconds(at[0]), P90: milliseconds(at[1]), P95: milliseconds(at[2]),
 		P99: milliseconds(at[3]), P999: milliseconds(at[4]), P9999: milliseconds(at[5]),
-		Max: milliseconds(h.Max()),
+		Max: milliseconds(at[6]),
 		Hdr: Encode(h),
 	}
 }

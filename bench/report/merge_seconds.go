@@ -57,7 +57,7 @@ func mergeSecond(reports []*Report, at int) (Second, error) {
 	if h.TotalCount() == 0 {
 		return all, nil
 	}
-	all.P50, all.P99, all.Max = Quantile(h, 50), Quantile(h, 99), milliseconds(h.Max())
+	all.P50, all.P99, all.Max = Quantile(h, 50), Quantile(h, 99), Quantile(h, 100)
 	all.Hdr = Encode(h)
 	return all, nil
 }

@@ -158,3 +158,6 @@ func sampleGroups(t *testing.T) []Group {
 	}
 	return groups
 }
+
+// testRNG returns a generator of always the same numbers.
+func testRNG() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }

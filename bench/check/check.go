@@ -29,7 +29,8 @@
 // The operations are grouped by chat with a counting sort over references of 8
 // bytes, and the chats are checked one by one, several at once. A chat of n
 // operations and messages takes O(n log n) time and, while it is checked, up to 24
-// bytes a message and 16 bytes an operation.
+// bytes a message, 24 more for each that no acknowledgement accounts for, and 16
+// bytes an operation. Where all is well, only the times are sorted.
 //
 // # Rounds
 //

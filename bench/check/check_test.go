@@ -86,6 +86,9 @@ func TestEachFaultIsFound(t *testing.T) {
 			s.logs[0] = s.logs[0][:5]
 			s.send(6).Outcome = check.Unknown
 		}, faults{check.Vanished: 1}},
+		{"a read showed far more than there is, before most was sent", func(s *story) {
+			s.ledgers[1].Reads[2] = check.Read{Began: 12, Ended: 13, Low: 50, High: 50, End: -1}
+		}, faults{check.Vanished: 1}},
 		{"all that a read showed is removed", func(s *story) {
 			s.logs[1] = nil
 			s.ledgers[1].Sends[2].Outcome = check.Unknown

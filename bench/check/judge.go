@@ -63,7 +63,8 @@ func (w *worker) learn() {
 }
 
 // judgeOrder holds each message's index against what was known when its send
-// began. Of a send that lingers from an earlier round that is forgotten.
+// began. Of a send that lingers from an earlier round that is forgotten; it began
+// before all that is known, and stands above the mark.
 func (w *worker) judgeOrder() {
 	for s := range w.history.sends.of(w.chat) {
 		if _, home := w.log.holds(s.Index, s.Hash); home && s.Outcome == Acked {
@@ -71,9 +72,7 @@ func (w *worker) judgeOrder() {
 		}
 	}
 	for _, p := range w.found {
-		if p.Outcome != lingering {
-			w.judgeIndex(p.Send, p.index)
-		}
+		w.judgeIndex(p.Send, p.index)
 	}
 }
 

@@ -189,6 +189,13 @@ func TestDigestTellsMessagesApart(t *testing.T) {
 	if a, b := check.Digest(1, 7)+check.Digest(2, 8), check.Digest(1, 6)+check.Digest(2, 9); a == b {
 		t.Error("shifted texts have the same digest")
 	}
+	for i := range int64(16) {
+		for j := range i {
+			if check.Digest(i, 6)+check.Digest(j, 6) == check.Digest(i, 7)+check.Digest(j, 7) {
+				t.Errorf("one bit changed in the texts at %d and %d has no effect on the sum", i, j)
+			}
+		}
+	}
 	if check.Digest(0, 0) == 0 {
 		t.Error("the digest of a message is that of none")
 	}

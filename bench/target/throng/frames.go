@@ -1,0 +1,91 @@
+package throng
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// The sizes of a connection's read buffer, in bytes. It starts small, since there
+// may be ten thousand of them, and doubles.
+const (
+	firstBytes = 4 << 10   // to begin with
+	readBytes  = 64 << 10  // grown to, where reads fill it
+	keepBytes  = 256 << 10 // a larger one, grown for one long frame, is given up after it
+
+	headerBytes = 4
+	maxBytes    = 1 << 30 // of a frame: what a server can be told to allow; beyond it the stream is no Throng's
+)
+
+var errHungUp = errors.New("the server has closed the connection")
+
+// frames cuts a connection's stream into frames, in one buffer. It belongs to one
+// goroutine.
+type frames struct {
+	from       io.Reader
+	buf        []byte
+	start, end int  // what has come and is not yet cut
+	full       bool // the last read filled the buffer
+}
+
+// next cuts the next frame. A nil body means that none has come whole: fill, and
+// try again. The body is valid until fill.
+func (f *frames) next() (body []byte, err error) {
+	held := f.buf[f.start:f.end]
+	size, err := frameBytes(held)
+	if err != nil || size == 0 || size > len(held) {
+		return nil, err
+	}
+	f.start += size
+	return held[headerBytes:size:size], nil
+}
+
+// fill reads once. What was cut before is gone.
+func (f *frames) fill() error {
+	f.makeRoom()
+	n, err := f.from.Read(f.buf[f.end:])
+	f.end += n
+	f.full = f.end == len(f.buf)
+	switch {
+	case n > 0:
+		return nil // an error comes again
+	case errors.Is(err, io.EOF):
+		return errHungUp
+	default:
+		return err
+	}
+}
+
+// makeRoom moves what is held to the buffer's start, and sees that there is room
+// behind it. The buffer only doubles, whatever a header announces: it grows with
+// the bytes that come.
+func (f *frames) makeRoom() {
+	held := f.buf[f.start:f.end]
+	size := max(len(f.buf), firstBytes)
+	switch need, _ := frameBytes(held); {
+	case len(held) == 0 && size > keepBytes:
+		size = firstBytes
+	case need > len(f.buf), f.full && len(f.buf) < readBytes:
+		size = max(2*len(f.buf), firstBytes)
+	}
+	if size == len(f.buf) {
+		copy(f.buf, held)
+	} else {
+		f.buf = append(make([]byte, 0, size), held...)[:size]
+	}
+	f.start, f.end = 0, len(held)
+}
+
+// frameBytes is the size, with its header, of the frame that held begins with; 0
+// where the header has not come whole.
+func frameBytes(held []byte) (int, error) {
+	if len(held) < headerBytes {
+		return 0, nil
+	}
+	length := binary.BigEndian.Uint32(held)
+	if length == 0 || length > maxBytes {
+		return 0, fmt.Errorf("a frame of %d bytes: this is no Throng", length)
+	}
+	return headerBytes + int(length), nil
+}

@@ -1,0 +1,199 @@
+package throng
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"throng/bench/target"
+	"throng/codec"
+)
+
+// responderEnv makes the test binary a responder instead.
+const responderEnv = "THRONG_TEST_RESPONDER"
+
+// BenchmarkGenerator measures what the generator itself can do: it sends to a
+// responder that does nothing but answer, a process of its own, in a closed loop
+// with 64 requests in flight on each connection. What counts is the generator's
+// processor time, user and system, and not the time that passed:
+//
+//	go test ./bench/target/throng -run '^$' -bench Generator -benchtime 10000000x
+func BenchmarkGenerator(b *testing.B) {
+	for _, conns := range []int{1, 4, 64} {
+		b.Run(fmt.Sprintf("connections=%d", conns), func(b *testing.B) {
+			tg := open(b, startResponder(b))
+			tg.plan, tg.users, tg.chats = target.Plan{Users: 1, Chats: 1, Members: 1}, []user{newUser()}, []int64{codec.MaxChat}
+			l := &load{text: codec.Text(strings.Repeat("letters ", 8)), done: make(chan error, 1)}
+			l.left.Store(int64(b.N))
+			l.unanswered.Store(int64(b.N))
+			senders := make([]*sender, conns)
+			for i := range senders {
+				senders[i] = l.dial(b, tg)
+			}
+			before := processorTime(b)
+			b.ResetTimer()
+			for _, s := range senders {
+				s.submit(window)
+			}
+			if err := <-l.done; err != nil {
+				b.Fatal(err)
+			}
+			b.StopTimer()
+			cpu := processorTime(b) - before
+			b.ReportMetric(float64(b.N)/cpu.Seconds(), "req/cpu-s")
+			b.ReportMetric(float64(cpu.Nanoseconds())/float64(b.N), "cpu-ns/req")
+		})
+	}
+}
+
+// window is the requests in flight on a connection.
+const window = 64
+
+// load is a number of requests to send, on some connections.
+type load struct {
+	text             codec.Text
+	left, unanswered atomic.Int64
+	done             chan error
+}
+
+// sender keeps a window of sends in flight on one connection.
+type sender struct {
+	load *load
+	conn target.Conn
+	ops  [window]target.Op
+}
+
+func (l *load) dial(b *testing.B, tg *Target) *sender {
+	s := &sender{load: l}
+	for i := range s.ops {
+		s.ops[i] = target.Op{Kind: target.Send, Text: l.text}
+	}
+	var err error
+	if s.conn, err = tg.Dial(b.Context(), target.Dial{Window: window}, s); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = s.conn.Close() })
+	return s
+}
+
+// submit sends n requests, or as many as are left.
+func (s *sender) submit(n int) {
+	if n = min(n, int(s.load.left.Add(-int64(n)))+n); n > 0 {
+		_ = s.conn.Submit(s.ops[:n]) // Lost tells
+	}
+}
+
+func (s *sender) Replies(replies []target.Reply) {
+	for i := range replies {
+		if r := &replies[i]; r.Status != target.OK || r.Index == 0 {
+			s.load.done <- fmt.Errorf("answered %+v", *r)
+		}
+	}
+	s.submit(len(replies))
+	if s.load.unanswered.Add(-int64(len(replies))) == 0 {
+		s.load.done <- nil
+	}
+}
+
+func (s *sender) Lost(err error) {
+	if err != nil {
+		s.load.done <- err
+	}
+}
+
+// processorTime is what this process has used so far.
+func processorTime(b *testing.B) time.Duration {
+	b.Helper()
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}
+
+// startResponder starts the responder and returns its address. It ends when its
+// standard input does, and that is when the benchmark is over or dead.
+func startResponder(b *testing.B) string {
+	b.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), responderEnv+"=1")
+	cmd.Stderr = os.Stderr
+	lifeline, err := cmd.StdinPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		_ = lifeline.Close()
+		_ = cmd.Wait()
+	})
+	addr, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		b.Fatal(err)
+	}
+	return strings.TrimSpace(addr)
+}
+
+// respond is the responder: a server that answers every frame with the next index
+// and looks at nothing.
+func respond() {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	_, _ = fmt.Fprintln(os.Stdout, listener.Addr())
+	var ended sync.WaitGroup
+	ended.Go(func() {
+		_, _ = bufio.NewReader(os.Stdin).ReadByte()
+		_ = listener.Close()
+	})
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			ended.Wait()
+			return
+		}
+		go answerAll(conn)
+	}
+}
+
+func answerAll(conn net.Conn) {
+	defer conn.Close()
+	in, out, held, index := make([]byte, 64<<10), []byte(nil), 0, int64(0)
+	for {
+		n, err := conn.Read(in[held:])
+		if err != nil {
+			return
+		}
+		held += n
+		rest := in[:held]
+		out = out[:0]
+		for len(rest) >= headerBytes {
+			size := headerBytes + int(binary.BigEndian.Uint32(rest))
+			if size > len(rest) {
+				break
+			}
+			rest, index = rest[size:], index+1
+			out = codec.AppendSent(out, index)
+		}
+		held = copy(in, rest)
+		if _, err := conn.Write(out); err != nil {
+			return
+		}
+	}
+}

@@ -83,7 +83,7 @@ func quantiles(h *hdrhistogram.Histogram, percents []float64) (ys []float64) {
 // percentName writes a percentile with the digits that matter: 50 %, 99.87 %.
 func percentName(percent float64) string {
 	nines := -math.Log10(max(1e-12, 1-percent/100))
-	return fmt.Sprintf("%.*f %%", 1+int(nines), percent)
+	return fmt.Sprintf("%.*f %%", int(nines), percent)
 }
 
 // axisMillis and axisRate write round numbers.

@@ -29,10 +29,10 @@ func WriteCSV(w io.Writer, r *Report) error {
 }
 
 func (s Second) record() []string {
-	real := func(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }
+	float := func(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }
 	whole := func(n int64) string { return strconv.FormatInt(n, 10) }
 	return []string{
-		real(s.At), strconv.FormatBool(s.Measured), whole(s.Due), whole(s.OK), whole(s.Errors),
-		real(s.P50), real(s.P99), real(s.Max), real(s.CPU), whole(s.Resident),
+		float(s.At), strconv.FormatBool(s.Measured), whole(s.Due), whole(s.OK), whole(s.Errors),
+		float(s.P50), float(s.P99), float(s.Max), float(s.CPU), whole(s.Resident),
 	}
 }

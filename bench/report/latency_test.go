@@ -22,8 +22,14 @@ func TestSummarizeTellsADistribution(t *testing.T) {
 		name      string
 		got, want float64
 	}{
-		{"mean", l.Mean, 5000.5}, {"p50", l.P50, 5000}, {"p90", l.P90, 9000}, {"p95", l.P95, 9500}, {"p99", l.P99, 9900},
-		{"p99.9", l.P999, 9990}, {"p99.99", l.P9999, 9999}, {"max", l.Max, 10_000},
+		{"mean", l.Mean, 5000.5},
+		{"p50", l.P50, 5000},
+		{"p90", l.P90, 9000},
+		{"p95", l.P95, 9500},
+		{"p99", l.P99, 9900},
+		{"p99.9", l.P999, 9990},
+		{"p99.99", l.P9999, 9999},
+		{"max", l.Max, 10_000},
 	} {
 		if !near(f.got, f.want) {
 			t.Errorf("%s is %g ms, want %g", f.name, f.got, f.want)

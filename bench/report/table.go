@@ -26,8 +26,8 @@ type tableRow struct {
 
 func (t *table) add(s style, cells ...string) { t.rows = append(t.rows, tableRow{cells, s}) }
 
-// print writes the table, with narrow gaps where it would be too wide otherwise.
-func (t *table) print(p *printer) {
+// printTo writes the table, with narrow gaps where it would be too wide otherwise.
+func (t *table) printTo(p *printer) {
 	widths := t.widths()
 	total := len(indent)
 	for _, w := range widths {

@@ -21,7 +21,7 @@ func WriteText(w io.Writer, r *Report, colour bool) error {
 	p.blank()
 	p.fact(strong, "result", r.headline())
 	p.blank()
-	r.latencyTable().print(p)
+	r.latencyTable().printTo(p)
 	p.blank()
 	p.errors(r)
 	p.resources(r)
@@ -57,15 +57,15 @@ func (r *Report) latencyTable() *table {
 	}
 	t.head = append(t.head, "requests", "errors", "rate", "p50", "p90", "p95", "p99", "p99.9", "p99.99", "max")
 	for _, f := range r.rows() {
-		s, name := normal, []string{f.Kind}
+		s, cells := normal, []string{f.Kind}
 		if f.Kind == r.Total.Kind {
 			s = strong
 		}
 		if open {
-			name = append(name, "due")
+			cells = append(cells, "due")
 		}
-		counts := append(name, grouped(f.Requests), grouped(f.failed()), Rate(f.PerS))
-		t.add(s, append(counts, f.Latency.cells(f.OK)...)...)
+		cells = append(cells, grouped(f.Requests), grouped(f.failed()), Rate(f.PerS))
+		t.add(s, append(cells, f.Latency.cells(f.OK)...)...)
 		if f.Service != nil {
 			t.add(faint, append([]string{"", "sent", "", "", ""}, f.Service.cells(f.OK)...)...)
 		}

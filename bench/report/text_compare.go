@@ -41,7 +41,7 @@ func WriteComparison(w io.Writer, c *Comparison, colour bool) error {
 		p.fact(normal, f.Name, f.Text)
 	}
 	p.blank()
-	c.table().print(p)
+	c.table().printTo(p)
 	if len(c.Notes) > 0 {
 		p.blank()
 	}

@@ -29,7 +29,7 @@ func (p *printer) curve(trials []Capacity) {
 		t.add(s, Rate(c.Rate), Rate(c.Achieved), Millis(c.P50), Millis(c.P99), Millis(c.P999), held,
 			bar+strings.Repeat(" ", barWidth-len(bar)), "")
 	}
-	t.print(p)
+	t.printTo(p)
 	for _, c := range byRate(trials) {
 		if c.Why != "" {
 			p.item(normal, Rate(c.Rate)+": "+c.Why)

@@ -164,8 +164,8 @@ func freePort(ctx context.Context) (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-// locate finds a program on the PATH, or else by the patterns; of several the last
-// in order, which is the newest where versions are directories.
+// locate finds a program on the PATH, or else by the patterns; of several that match
+// the last in lexical order: the newest, where they differ by a version of two digits.
 func locate(name string, patterns ...string) (string, error) {
 	if path, err := exec.LookPath(name); err == nil {
 		return path, nil

@@ -185,9 +185,8 @@ func (r *Report) capacityPlot() *plot {
 	p := newPlot("capacity", "Latency by rate", linear(top, 1, axisRate), logarithmic(low, high, axisMillis))
 	p.XName, p.YName = "requests offered a second", "latency from due, log scale"
 	p.Summary = "Latency by rate: " + capacityText(r.Curve) + "."
-	if best, ok := r.capacity(); ok && best < top {
-		p.shade(best, top, "did not hold")
-	}
+	best, _ := r.capacity()
+	p.shade(refused(trials, best), top, "did not hold")
 	rates := make([]float64, 0, len(trials))
 	lines := []series{{class: "s3", name: "p99.9"}, {class: "s2", name: "p99"}, {class: "s1", name: "p50"}}
 	for _, c := range trials {

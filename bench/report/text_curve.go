@@ -40,12 +40,7 @@ func (p *printer) curve(trials []Capacity) {
 // capacityText tells between which rates the objective ceased to hold.
 func capacityText(trials []Capacity) string {
 	best, _ := (&Report{Curve: trials}).capacity()
-	over := math.Inf(1)
-	for _, c := range trials {
-		if !c.Held && c.Rate > best {
-			over = min(over, c.Rate)
-		}
-	}
+	over := refused(trials, best)
 	switch {
 	case best == 0:
 		return "no rate held, from " + Rate(over) + " up"
@@ -53,6 +48,17 @@ func capacityText(trials []Capacity) string {
 		return Rate(best) + " held, the highest that was tried"
 	}
 	return Rate(best) + " held, " + Rate(over) + " did not"
+}
+
+// refused is the lowest rate above the best that did not hold; +Inf where all held.
+func refused(trials []Capacity, best float64) float64 {
+	over := math.Inf(1)
+	for _, c := range trials {
+		if !c.Held && c.Rate > best {
+			over = min(over, c.Rate)
+		}
+	}
+	return over
 }
 
 func byRate(trials []Capacity) []Capacity {

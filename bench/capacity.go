@@ -25,7 +25,7 @@ const (
 	firstShare   = 16   // the first trial's part of the most
 	maxTrials    = 24
 	precision    = 1.05 // the search ends where what holds and what does not are this close
-	keptUp       = 0.98 // of what was offered must be answered while it is measured
+	keptUp       = 0.98 // of what is due must be done, if only after the end
 	maxLagTrials = 3    // trials that fail by the generator's own fault end the search
 )
 
@@ -133,8 +133,9 @@ func (s *capacitySearch) trial(ctx context.Context, rate float64) (bool, error) 
 
 // judge returns why a trial did not hold; empty: it did.
 func (s *capacitySearch) judge(r *report.Report) string {
-	if r.Load.Achieved < keptUp*r.Load.Offered {
-		return fmt.Sprintf("%.1f %% of the offered rate was reached", 100*r.Load.Achieved/r.Load.Offered)
+	due := r.Load.Offered * r.Elapsed
+	if done := float64(r.Total.OK); done < keptUp*due {
+		return fmt.Sprintf("%.1f %% of what was due was done", 100*done/due)
 	}
 	_, why := s.SLO.Holds(r.Total)
 	return why

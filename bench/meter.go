@@ -15,7 +15,7 @@ type tally struct {
 	due     *hdrhistogram.Histogram // of successes, from the moment when they were due
 	service *hdrhistogram.Histogram // from the moment when they were sent; nil in a closed loop
 	ok      int64
-	tail    int64 // of ok, answered when the measured time was over
+	inTime  int64 // of ok, answered within the measured time
 	errors  map[string]int64
 	in, out int64 // bytes of replies; of texts sent
 	shown   int64 // messages, by reads
@@ -42,7 +42,7 @@ func (t *tally) merge(from *tally) {
 		t.service.Merge(from.service)
 	}
 	t.ok += from.ok
-	t.tail += from.tail
+	t.inTime += from.inTime
 	for name, count := range from.errors {
 		t.errors[name] += count
 	}
@@ -57,7 +57,7 @@ func (t *tally) reset() {
 		t.service.Reset()
 	}
 	clear(t.errors)
-	t.ok, t.tail, t.in, t.out, t.shown = 0, 0, 0, 0, 0
+	t.ok, t.inTime, t.in, t.out, t.shown = 0, 0, 0, 0, 0
 }
 
 // tallies has one tally a kind, made when the kind is first met.
@@ -70,20 +70,27 @@ func (t *tallies) of(k target.Kind, open bool) *tally {
 	return t[k]
 }
 
+// record is what was recorded within a second: of requests that were due in the
+// measured time, and of others.
+type record struct{ measured, others tallies }
+
+func (r *record) of(f *flight, measuredFrom int64) *tallies {
+	if f.due >= measuredFrom {
+		return &r.measured
+	}
+	return &r.others
+}
+
 // recorder is what a few sessions write to; the meter empties it each second. A
 // session holds its lock for as long as it accounts for one batch of replies.
 type recorder struct {
 	mu   sync.Mutex
-	live *tallies
+	live *record
 }
 
-// succeeded notes one success. What was due before the measured time has no part
-// in its latencies.
-func (t *tally) succeeded(f *flight, now, measuredFrom int64) {
+// succeeded notes one success.
+func (t *tally) succeeded(f *flight, now int64) {
 	t.ok++
-	if f.due < measuredFrom {
-		return
-	}
 	report.Record(t.due, now-f.due)
 	if t.service != nil {
 		report.Record(t.service, now-f.sent)
@@ -96,10 +103,10 @@ type meter struct {
 	recorders []recorder
 
 	// Owned by the goroutine that calls gather.
-	spare   *tallies
-	second  *hdrhistogram.Histogram // the answers of one second, of every kind
-	total   tallies                 // of the measured time
-	seconds []report.Second
+	spare  *record
+	second *hdrhistogram.Histogram // the answers of one second, of every kind
+	total  tallies                 // of the requests that are measured
+	inTime [target.Kinds]int64     // successes within the measured time, whenever they were due
 }
 
 // recordersFor is how many recorders serve a number of sessions: enough that
@@ -109,9 +116,9 @@ func recordersFor(sessions int) int { return max(1, min(sessions, maxRecorders))
 const maxRecorders = 16
 
 func newMeter(sessions int, open bool) *meter {
-	m := &meter{open: open, recorders: make([]recorder, recordersFor(sessions)), spare: &tallies{}, second: report.NewHistogram()}
+	m := &meter{open: open, recorders: make([]recorder, recordersFor(sessions)), spare: &record{}, second: report.NewHistogram()}
 	for i := range m.recorders {
-		m.recorders[i].live = &tallies{}
+		m.recorders[i].live = &record{}
 	}
 	return m
 }
@@ -124,11 +131,10 @@ type stage uint8
 const (
 	warming   stage = iota // not measured
 	measuring              // measured
-	ending                 // no request is due any more; answers to those that were measured still come
+	ending                 // nothing is due any more; answers still come
 )
 
-// gather takes all that the recorders hold, adds it to the totals unless it came
-// while warming, and returns the second that it makes.
+// gather takes all that the recorders hold and returns the second that it makes.
 func (m *meter) gather(now stage) report.Second {
 	m.second.Reset()
 	second := report.Second{Measured: now == measuring}
@@ -137,21 +143,8 @@ func (m *meter) gather(now stage) report.Second {
 		r.mu.Lock()
 		r.live, m.spare = m.spare, r.live
 		r.mu.Unlock()
-		for kind, t := range m.spare {
-			if t == nil {
-				continue
-			}
-			m.second.Merge(t.due)
-			second.OK += t.ok
-			second.Errors += t.refused()
-			if now == ending {
-				t.tail = t.ok
-			}
-			if now != warming {
-				m.total.of(target.Kind(kind), m.open).merge(t)
-			}
-			t.reset()
-		}
+		m.take(&m.spare.measured, now, &second, true)
+		m.take(&m.spare.others, now, &second, false)
 	}
 	second.P50, second.P99 = report.Quantile(m.second, 50), report.Quantile(m.second, 99)
 	second.Max = report.Quantile(m.second, 100)
@@ -159,11 +152,32 @@ func (m *meter) gather(now stage) report.Second {
 	return second
 }
 
+// take adds tallies to a second, and to the total where they are measured, and
+// empties them.
+func (m *meter) take(from *tallies, now stage, second *report.Second, measured bool) {
+	for kind, t := range from {
+		if t == nil {
+			continue
+		}
+		m.second.Merge(t.due)
+		second.OK += t.ok
+		second.Errors += t.refused()
+		if now == measuring {
+			m.inTime[kind] += t.ok
+		}
+		if measured {
+			m.total.of(target.Kind(kind), m.open).merge(t)
+		}
+		t.reset()
+	}
+}
+
 // figures sums the measured time up: a row a kind that was asked, and all of them.
 func (m *meter) figures(elapsed time.Duration) (total report.Figures, kinds []report.Figures) {
 	all := newTally(m.open)
 	for kind, t := range m.total {
 		if t != nil {
+			t.inTime = m.inTime[kind]
 			all.merge(t)
 			kinds = append(kinds, figuresOf(target.Kind(kind).String(), t, elapsed))
 		}
@@ -173,7 +187,7 @@ func (m *meter) figures(elapsed time.Duration) (total report.Figures, kinds []re
 
 func figuresOf(kind string, t *tally, elapsed time.Duration) report.Figures {
 	f := report.Figures{
-		Kind: kind, OK: t.ok, Requests: t.ok + t.refused(), PerS: float64(t.ok-t.tail) / elapsed.Seconds(),
+		Kind: kind, OK: t.ok, Requests: t.ok + t.refused(), PerS: float64(t.inTime) / elapsed.Seconds(),
 		BytesOut: t.out, BytesIn: t.in, Messages: t.shown, Latency: report.Summarize(t.due),
 	}
 	if len(t.errors) > 0 {

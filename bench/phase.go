@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,7 @@ type phase struct {
 	start  int64           // on the run's clock
 	last   usage           // at the end of the last row
 	pacing sync.WaitGroup
+	over   atomic.Bool // nothing more becomes due
 }
 
 // measured is what came of one or several phases of a crew.
@@ -60,8 +62,9 @@ func (c *crew) load(ctx context.Context, span span, stop <-chan struct{}) (*phas
 	p.measure(ctx)
 	p.usage[1] = c.usage()
 	p.elapsed = time.Duration(p.usage[1].at - p.usage[0].at)
-	c.end()
+	p.over.Store(true)
 	p.pacing.Wait()
+	c.end()
 	c.settle(ctx)
 	p.row(ending)
 	return p, ctx.Err()
@@ -71,10 +74,10 @@ func (c *crew) load(ctx context.Context, span span, stop <-chan struct{}) (*phas
 func (p *phase) begin() error {
 	c := p.crew
 	p.start = c.now()
-	if p.span.requests > 0 && p.span.warmup == 0 {
+	c.measuredFrom.Store(p.start + int64(p.span.warmup))
+	if p.span.requests > 0 {
 		c.answers.expect(p.span.requests)
 	}
-	c.measuredFrom.Store(p.start + int64(p.span.warmup))
 	if c.open() {
 		return p.pace()
 	}
@@ -82,6 +85,9 @@ func (p *phase) begin() error {
 		c.budget.allow(p.span.requests)
 	} else {
 		c.budget.allowAll()
+	}
+	if p.span.requests > 0 && p.span.warmup > 0 {
+		c.measuredFrom.Store(math.MaxInt64) // until the warm-up is over
 	}
 	p.pacing.Go(func() { p.ramp() })
 	return nil
@@ -99,7 +105,7 @@ func (p *phase) pace() error {
 		return err
 	}
 	pacer := &pacer{crew: c, schedule: schedule, start: p.start, limit: p.span.requests, due: make([][]int64, len(c.sessions))}
-	p.pacing.Go(func() { p.made = pacer.until(c.ending.Load) })
+	p.pacing.Go(func() { p.made = pacer.until(p.over.Load) })
 	return nil
 }
 
@@ -107,8 +113,9 @@ func (p *phase) pace() error {
 func (p *phase) ramp() {
 	n := len(p.crew.sessions)
 	for i, s := range p.crew.sessions {
-		if wait := p.start + int64(p.span.ramp)*int64(i)/int64(n) - p.crew.now(); wait > 0 {
-			time.Sleep(time.Duration(wait))
+		at := p.start + int64(p.span.ramp)*int64(i)/int64(n)
+		for wait := at - p.crew.now(); wait > 0 && !p.over.Load(); wait = at - p.crew.now() {
+			time.Sleep(min(time.Duration(wait), longestNap))
 		}
 		s.refill()
 	}
@@ -121,8 +128,8 @@ func (p *phase) measure(ctx context.Context) {
 		p.wait(ctx, p.span.duration, measuring)
 		return
 	}
-	if p.span.warmup > 0 {
-		c.answers.expect(p.span.requests)
+	if p.span.warmup > 0 && !c.open() {
+		c.measuredFrom.Store(c.now()) // what is asked from now on
 		c.budget.allow(p.span.requests)
 		c.refill()
 	}
@@ -185,7 +192,7 @@ func (c *crew) usage() usage {
 	return u
 }
 
-// answers counts requests that are over, answered or lost, up to a number.
+// answers counts measured requests that are over, answered or lost, up to a number.
 type answers struct {
 	counting atomic.Bool
 	left     atomic.Int64

@@ -137,7 +137,6 @@ func (s *session) Replies(replies []target.Reply) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	busy := s.account(replies, now)
-	s.crew.answers.count(len(replies))
 	if busy && !s.crew.open() {
 		s.pause = now + int64(busyPause)
 		time.AfterFunc(busyPause, s.refill)
@@ -163,12 +162,16 @@ func (s *session) account(replies []target.Reply, now int64) (busy bool) {
 	if s.flights.len() == s.crew.pipeline {
 		s.freed = now
 	}
+	measuredFrom, measured := s.crew.measuredFrom.Load(), 0
 	for i := range replies {
 		r, f := &replies[i], s.flights.pop()
-		t := s.rec.live.of(f.kind, s.crew.open())
+		if f.due >= measuredFrom {
+			measured++
+		}
+		t := s.rec.live.of(&f, measuredFrom).of(f.kind, s.crew.open())
 		t.in += int64(r.Bytes)
 		if r.Status == target.OK {
-			t.succeeded(&f, now, s.crew.measuredFrom.Load())
+			t.succeeded(&f, now)
 		} else {
 			t.errors[r.Error]++
 			busy = busy || r.Error == busyError
@@ -184,6 +187,7 @@ func (s *session) account(replies []target.Reply, now int64) (busy bool) {
 		default:
 		}
 	}
+	s.crew.answers.count(measured)
 	return busy
 }
 
@@ -240,11 +244,14 @@ func (s *session) Lost(err error) {
 		s.timedOut, what, err = false, "timeout", fmt.Errorf("no answer for %v", s.crew.config.Timeout)
 	}
 	s.freed = s.crew.now()
-	lost := s.flights.len()
+	measuredFrom, lost := s.crew.measuredFrom.Load(), 0
 	s.rec.mu.Lock()
 	for s.flights.len() > 0 {
 		f := s.flights.pop()
-		s.rec.live.of(f.kind, s.crew.open()).errors[what]++
+		if f.due >= measuredFrom {
+			lost++
+		}
+		s.rec.live.of(&f, measuredFrom).of(f.kind, s.crew.open()).errors[what]++
 	}
 	s.rec.mu.Unlock()
 	s.crew.answers.count(lost)

@@ -46,6 +46,7 @@ func (p *population) conclude(ctx context.Context, r *report.Report) error {
 	if !p.config.Verify {
 		return nil
 	}
+	p.verification.verdict.Messages = 0 // all are read again
 	_, err := p.holdAgainst(ctx, r, (*check.Checker).Final)
 	return err
 }
@@ -113,7 +114,7 @@ func (p *population) verdict() *report.Verdict {
 	v := &p.verification.verdict
 	out := &report.Verdict{
 		Sends: v.Sends, Acked: v.Acked, Unknown: v.Unknown, Found: v.Found, Reads: v.Reads,
-		Messages: v.Messages, Chats: v.Chats, Seconds: p.verification.took.Seconds(),
+		Messages: v.Messages, Chats: p.sampled(), Seconds: p.verification.took.Seconds(),
 		Faults: v.Total() + p.faults.count, Examples: append(slices.Clone(p.faults.examples), v.Examples...),
 		Note: p.verdictNote(),
 	}

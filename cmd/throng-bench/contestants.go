@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"throng/bench/peers/start"
 	"throng/bench/versus"
@@ -61,20 +60,20 @@ func (c *versusCommand) startPeer(ctx context.Context, run func() (*start.Server
 	if err != nil {
 		return nil, err
 	}
-	stop := func() {
-		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-		defer cancel()
-		_ = server.Stop(ctx) // what is left of a temporary directory is no fault of the run
-	}
 	at, err := openURL(ctx, server.URL)
 	if err != nil {
-		stop()
+		stopServer(server)
 		return nil, err
 	}
+	at.pid, at.dataDir, at.server = server.Pid, server.DataDir, server
+	return at.contestant(), nil
+}
+
+func (s *site) contestant() *versus.Server {
 	return &versus.Server{
-		Target: at.target, Addr: at.addr, Pid: server.Pid, Tree: at.tree, DataDir: server.DataDir,
-		Config: oneLine(server.Config), Stop: func() { at.close(); stop() },
-	}, nil
+		Target: s.target, Addr: s.addr, Pid: s.pid, Tree: s.tree, DataDir: s.dataDir,
+		Config: oneLine(s.server.Config), Stop: s.close,
+	}
 }
 
 // oneLine puts a configuration of several lines into one.
@@ -83,17 +82,9 @@ func oneLine(config string) string {
 }
 
 func (c *versusCommand) startThrong(ctx context.Context, p versus.Promise) (*versus.Server, error) {
-	flags := []string{"--sync", of(p, "always", "off")}
-	own, err := startOwn(ctx, c.Dir, flags)
+	at, err := startOwn(ctx, c.Dir, []string{"--sync", of(p, "always", "off")})
 	if err != nil {
 		return nil, err
 	}
-	at := own.site()
-	return &versus.Server{
-		Target: at.target, Addr: at.addr, Pid: at.pid, DataDir: at.dataDir,
-		Config: "throng serve " + strings.Join(flags, " "), Stop: at.close,
-	}, nil
+	return at.contestant(), nil
 }
-
-// stopTimeout is how long a server may take to end before it is killed.
-const stopTimeout = 30 * time.Second

@@ -98,12 +98,6 @@ func status(err error, errs io.Writer) int {
 func runServe(ctx context.Context, c *serve.Command, out, errs io.Writer) int {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if os.Getenv(lifelineEnv) != "" {
-		go func() {
-			_, _ = io.Copy(io.Discard, os.Stdin) // ends with who started us
-			stop()
-		}()
-	}
 	err := c.Run(ctx, out, errs)
 	if err != nil {
 		_, _ = fmt.Fprintln(errs, serve.Say(err))

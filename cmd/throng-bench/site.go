@@ -10,6 +10,7 @@ import (
 	"throng/bench/peers/nats"
 	"throng/bench/peers/postgres"
 	"throng/bench/peers/redis"
+	"throng/bench/peers/start"
 	"throng/bench/system"
 	"throng/bench/target"
 	"throng/bench/target/throng"
@@ -20,25 +21,31 @@ type site struct {
 	target  target.Target
 	url     string // what an agent connects to
 	addr    string
-	pid     int    // of the server's process, where it is on this machine
-	tree    bool   // its descendants do its work
-	dataDir string // on the disk that is measured
-	own     *ownServer
+	pid     int           // of the server's process, where it is on this machine
+	tree    bool          // its descendants do its work
+	dataDir string        // on the disk that is measured
+	server  *start.Server // started here; nil: it ran before
 }
 
 func (s *site) close() {
 	_ = s.target.Close() // all is answered
-	if s.own != nil {
-		s.own.stop()
+	if s.server != nil {
+		stopServer(s.server)
 	}
 }
 
-// explain adds what a server of our own has said to an error that it may have caused.
+// explain adds what a server that was started here has said to an error that its end
+// may have caused.
 func (s *site) explain(err error) error {
-	if s.own == nil || !s.own.ended() {
+	if s.server == nil {
 		return err
 	}
-	return fmt.Errorf("%w; the server has ended: %s", err, s.own.lastWords())
+	select {
+	case <-s.server.Exited():
+		return fmt.Errorf("%w; the server has ended, its log:\n%s", err, s.server.Log())
+	default:
+		return err
+	}
 }
 
 // open finds or starts the server that the flags name.
@@ -60,11 +67,7 @@ func (c *whereFlags) open(ctx context.Context) (*site, error) {
 		}
 		return s, err
 	}
-	own, err := startOwn(ctx, c.Dir, strings.Fields(c.ServerFlags))
-	if err != nil {
-		return nil, err
-	}
-	return own.site(), nil
+	return startOwn(ctx, c.Dir, strings.Fields(c.ServerFlags))
 }
 
 // openURL connects to a server that runs.
@@ -76,7 +79,7 @@ func openURL(ctx context.Context, text string) (*site, error) {
 	s := &site{url: text, addr: u.Host, tree: u.Scheme == "postgres"}
 	switch u.Scheme {
 	case "throng":
-		s.target = throng.New(u.Host)
+		s.target, err = throng.New(u.Host)
 	case "redis":
 		s.target, err = redis.Open(ctx, text)
 	case "nats":

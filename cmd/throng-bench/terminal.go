@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/term"
@@ -87,13 +86,4 @@ func (p *progress) second(s bench.Progress) string {
 	}
 	return fmt.Sprintf("%s  %s  %s  p99 %s  errors %d", s.Step, when,
 		report.Rate(float64(s.Second.OK)), report.Millis(s.Second.P99), s.Second.Errors)
-}
-
-// self is the path of this binary: what is started as the server of a run.
-func self() (string, error) {
-	path, err := os.Executable()
-	if err != nil {
-		return "", fmt.Errorf("find this program, to start a server of its own: %w", err)
-	}
-	return filepath.Clean(path), nil
 }

@@ -25,9 +25,10 @@ const Unknown = "unknown (the wire does not tell)"
 // Target is one Throng server. Set its fields before its first use; those left
 // out are reported as Unknown, and never guessed.
 type Target struct {
-	Version    string // as the server's ready line or `throng version` says
-	Durability string // as the server's ready line says: "sync=always"
-	ReplyBytes int    // the server's limit of a reply's body; 0: the protocol's default. Decides which pages are Cut
+	Version    string            // as the server's ready line or `throng version` says
+	Durability string            // as the server's ready line says: "sync=always"
+	Settings   map[string]string // as its ready line says
+	ReplyBytes int               // the server's limit of a reply's body; 0: the protocol's default. Decides which pages are Cut
 
 	addr string
 	idle pool
@@ -67,6 +68,7 @@ func (t *Target) Describe(ctx context.Context) (target.Info, error) {
 		Kind:       "throng",
 		Version:    cmp.Or(t.Version, Unknown),
 		Durability: cmp.Or(t.Durability, Unknown),
+		Settings:   t.Settings,
 		Dense:      true, // the protocol's promise
 	}, nil
 }

@@ -1,7 +1,9 @@
 package codec
 
 import (
+	"math"
 	"reflect"
+	"strconv"
 	"testing"
 
 	"github.com/google/uuid"
@@ -161,4 +163,25 @@ func TestNewTextIsCanonicalAndRefusesWhatIsNotUTF8(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestNumbersAreWrittenAsStrconvWritesThem(t *testing.T) {
+	same := func(t rapid.TB, n int64) {
+		if got, want := string(appendNumber([]byte("n="), n)), "n="+strconv.FormatInt(n, 10); got != want {
+			t.Fatalf("%s is written %s", want, got)
+		}
+	}
+	for n := int64(1); n > 0 && n <= MaxToken/10; n *= 10 { // every number of digits, and its borders
+		for _, near := range []int64{n - 1, n, n + 1, 5*n + 7, -n} {
+			same(t, near)
+		}
+	}
+	for _, n := range []int64{math.MaxInt64, math.MinInt64, 99_999_999, 9_999_999_999_999_999} {
+		same(t, n)
+	}
+	for pair := range int64(10_000) { // every group of four, in each of the lanes
+		same(t, 1e8+pair)
+		same(t, 1e8+pair*1e4)
+	}
+	rapid.Check(t, func(t *rapid.T) { same(t, rapid.Int64().Draw(t, "n")) })
 }

@@ -28,7 +28,7 @@ func (t *Target) dialCaller(ctx context.Context) (*caller, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &caller{conn: conn, frames: frames{from: conn}}, nil
+	return &caller{conn: conn, frames: newFrames(conn, windowSteps)}, nil
 }
 
 func (c *caller) close() { _ = c.conn.Close() }

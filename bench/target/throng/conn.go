@@ -44,7 +44,7 @@ func (t *Target) Dial(ctx context.Context, how target.Dial, sink target.Sink) (t
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{target: t, socket: socket, sink: sink, pages: how.Pages, frames: frames{from: socket}}
+	c := &conn{target: t, socket: socket, sink: sink, pages: how.Pages, frames: newFrames(socket, how.Window)}
 	go c.run()
 	return c, nil
 }

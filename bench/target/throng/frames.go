@@ -10,9 +10,10 @@ import (
 // The sizes of a connection's read buffer, in bytes. It starts small, since there
 // may be ten thousand of them, and doubles.
 const (
-	firstBytes = 4 << 10   // to begin with
-	readBytes  = 64 << 10  // grown to, where reads fill it
-	keepBytes  = 256 << 10 // a larger one, grown for one long frame, is given up after it
+	answerBytes = 96        // a short answer has less
+	firstBytes  = 4 << 10   // to begin with, at least
+	readBytes   = 64 << 10  // grown to, where reads fill it
+	keepBytes   = 256 << 10 // a larger one, grown for one long frame, is given up after it
 
 	headerBytes = 4
 	maxBytes    = 1 << 30 // of a frame: what a server can be told to allow; beyond it the stream is no Throng's
@@ -24,9 +25,18 @@ var errHungUp = errors.New("the server has closed the connection")
 // goroutine.
 type frames struct {
 	from       io.Reader
+	least      int // bytes of the buffer
 	buf        []byte
 	start, end int  // what has come and is not yet cut
 	full       bool // the last read filled the buffer
+}
+
+// newFrames makes room for the short answers of a whole window, within bounds. A
+// read that took a part of them would leave a small rest to the next one, which
+// costs as much; and in a closed loop what was once answered in two parts is asked
+// in two from then on.
+func newFrames(from io.Reader, window int) frames {
+	return frames{from: from, least: min(max(firstBytes, window*answerBytes), readBytes)}
 }
 
 // next cuts the next frame. A nil body means that none has come whole: fill, and
@@ -62,12 +72,12 @@ func (f *frames) fill() error {
 // the bytes that come.
 func (f *frames) makeRoom() {
 	held := f.buf[f.start:f.end]
-	size := max(len(f.buf), firstBytes)
+	size := max(len(f.buf), f.least)
 	switch need, _ := frameBytes(held); {
 	case len(held) == 0 && size > keepBytes:
-		size = firstBytes
+		size = f.least
 	case need > len(f.buf), f.full && len(f.buf) < readBytes:
-		size = max(2*len(f.buf), firstBytes)
+		size = max(2*len(f.buf), f.least)
 	}
 	if size == len(f.buf) {
 		copy(f.buf, held)

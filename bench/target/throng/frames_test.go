@@ -41,7 +41,7 @@ func TestFramesComeWholeHoweverTheyAreSplit(t *testing.T) {
 			n := min(len(rest), rapid.OneOf(rapid.IntRange(1, 9), rapid.IntRange(1, 1<<20)).Draw(t, "piece"))
 			from.pieces, rest = append(from.pieces, rest[:n]), rest[n:]
 		}
-		f := frames{from: &from}
+		f := newFrames(&from, rapid.IntRange(0, 1000).Draw(t, "window"))
 		for i, body := range want {
 			if got, err := following(&f); err != nil || !bytes.Equal(got, body) {
 				t.Fatalf("frame %d has %d bytes, %v; want %d", i, len(got), err, len(body))
@@ -69,7 +69,7 @@ func TestTheBufferGrowsWithWhatComesAndIsGivenUpAfterwards(t *testing.T) {
 	huge := bytes.Repeat([]byte("x"), 2<<20)
 	small := codec.AppendFrame(nil, []byte("small"))
 	from := &chunks{pieces: [][]byte{small, codec.AppendFrame(nil, huge), small, small}}
-	f := frames{from: from}
+	f := newFrames(from, 1)
 	for i, want := range []struct {
 		body  []byte
 		limit int // of the buffer, then
@@ -79,7 +79,7 @@ func TestTheBufferGrowsWithWhatComesAndIsGivenUpAfterwards(t *testing.T) {
 			t.Fatalf("frame %d has %d bytes, %v, in a buffer of %d; want %d in %d at most", i, len(body), err, len(f.buf), len(want.body), want.limit)
 		}
 	}
-	announced := frames{from: &chunks{pieces: [][]byte{{0x3f, 0xff, 0xff, 0xff}, []byte("a little")}}}
+	announced := newFrames(&chunks{pieces: [][]byte{{0x3f, 0xff, 0xff, 0xff}, []byte("a little")}}, 1)
 	if _, err := following(&announced); !errors.Is(err, errHungUp) || len(announced.buf) > 4*firstBytes {
 		t.Errorf("a frame that was only announced ends with %v and a buffer of %d bytes", err, len(announced.buf))
 	}
@@ -87,7 +87,7 @@ func TestTheBufferGrowsWithWhatComesAndIsGivenUpAfterwards(t *testing.T) {
 
 func TestAReadErrorIsPassedOn(t *testing.T) {
 	bad := errors.New("bad line")
-	f := frames{from: iotest.ErrReader(bad)}
+	f := newFrames(iotest.ErrReader(bad), 1)
 	if _, err := following(&f); !errors.Is(err, bad) {
 		t.Errorf("ends with %v, want %v", err, bad)
 	}

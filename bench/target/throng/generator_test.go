@@ -51,6 +51,7 @@ func BenchmarkGenerator(b *testing.B) {
 			cpu := processorTime(b) - before
 			b.ReportMetric(float64(b.N)/cpu.Seconds(), "req/cpu-s")
 			b.ReportMetric(float64(cpu.Nanoseconds())/float64(b.N), "cpu-ns/req")
+			b.ReportMetric(float64(b.N)/float64(l.batches.Load()), "req/batch")
 		})
 	}
 }
@@ -62,6 +63,7 @@ const window = 64
 type load struct {
 	text             codec.Text
 	left, unanswered atomic.Int64
+	batches          atomic.Int64 // of answers
 	done             chan error
 }
 
@@ -99,6 +101,7 @@ func (s *sender) Replies(replies []target.Reply) {
 		}
 	}
 	s.submit(len(replies))
+	s.load.batches.Add(1)
 	if s.load.unanswered.Add(-int64(len(replies))) == 0 {
 		s.load.done <- nil
 	}

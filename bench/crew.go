@@ -10,7 +10,6 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
-	"throng/bench/check"
 	"throng/bench/report"
 	"throng/bench/target"
 )
@@ -199,10 +198,10 @@ func (c *crew) close() {
 func (c *crew) takeLedgers() {
 	for _, s := range c.sessions {
 		s.mu.Lock()
-		c.ledgers = append(c.ledgers, s.ledger)
-		s.ledger = check.Ledger{}
+		c.ledgers = append(c.ledgers, s.ledger.parts...)
+		s.ledger = ledger{}
 		for i := s.flights.head; i < s.flights.tail; i++ {
-			s.flights.at(i).ledger = -1
+			s.flights.at(i).entry = nil
 		}
 		c.faults.add(&s.faults)
 		s.mu.Unlock()

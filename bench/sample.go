@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"slices"
 	"sync/atomic"
 
 	"throng/bench/check"
@@ -45,7 +44,7 @@ func (s *session) admits(chat uint32) bool {
 	if !sample.has(chat) {
 		return false
 	}
-	for len(s.ledger.Sends)+len(s.ledger.Reads) >= sample.quota {
+	for s.ledger.entries >= sample.quota {
 		bits := sample.bits.Load()
 		if bits == maxSampleBits {
 			return false
@@ -58,28 +57,33 @@ func (s *session) admits(chat uint32) bool {
 	return sample.has(chat)
 }
 
-// compact drops the chats that are not verified any more.
+// compact drops the chats that are not verified any more. Requests in flight find
+// their entries again.
 func (s *session) compact() {
 	s.sampled = s.crew.sample.bits.Load()
-	kept, next := 0, s.flights.head
-	for i := range s.ledger.Sends {
-		// The flights that have an entry are in the ledger's order.
-		for next < s.flights.tail && s.flights.at(next).ledger < i {
-			next++
-		}
-		stays := s.crew.sample.has(s.ledger.Sends[i].Chat)
-		if next < s.flights.tail && s.flights.at(next).ledger == i {
-			s.flights.at(next).ledger = -1
-			if stays {
-				s.flights.at(next).ledger = kept
+	before := s.ledger.parts
+	s.ledger = ledger{}
+	next := s.flights.head
+	for _, part := range before {
+		for i := range part.Sends {
+			old := &part.Sends[i]
+			var kept *check.Send
+			if s.crew.sample.has(old.Chat) {
+				kept = s.ledger.send(*old)
 			}
-			next++
+			// The flights that have an entry are in the ledger's order.
+			for next < s.flights.tail && s.flights.at(next).entry == nil {
+				next++
+			}
+			if next < s.flights.tail && s.flights.at(next).entry == old {
+				s.flights.at(next).entry = kept
+				next++
+			}
 		}
-		if stays {
-			s.ledger.Sends[kept] = s.ledger.Sends[i]
-			kept++
+		for _, read := range part.Reads {
+			if s.crew.sample.has(read.Chat) {
+				s.ledger.read(read)
+			}
 		}
 	}
-	s.ledger.Sends = s.ledger.Sends[:kept]
-	s.ledger.Reads = slices.DeleteFunc(s.ledger.Reads, func(r check.Read) bool { return !s.crew.sample.has(r.Chat) })
 }

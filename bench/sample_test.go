@@ -17,31 +17,32 @@ func TestSampleHalvesByWholeChats(t *testing.T) {
 	sent := map[uint32]int{}
 	for n := range chats * perChat {
 		chat := uint32(n % chats)
-		f := flight{chat: chat, ledger: -1}
+		f := flight{chat: chat}
 		if s.admits(chat) {
-			f.ledger = len(s.ledger.Sends)
-			s.ledger.Sends = append(s.ledger.Sends, check.Send{Chat: chat, Hash: uint64(n)})
+			f.entry = s.ledger.send(check.Send{Chat: chat, Hash: uint64(n)})
 		}
 		sent[chat]++
 		s.flights.push(f)
 		if s.flights.len() > 10 {
 			f := s.flights.pop()
-			if f.ledger >= 0 {
-				if got := s.ledger.Sends[f.ledger].Chat; got != f.chat {
-					t.Fatalf("a request to chat %d has the entry of chat %d", f.chat, got)
+			if f.entry != nil {
+				if f.entry.Chat != f.chat {
+					t.Fatalf("a request to chat %d has the entry of chat %d", f.chat, f.entry.Chat)
 				}
-				s.ledger.Sends[f.ledger].Outcome = check.Acked
+				f.entry.Outcome = check.Acked
 			}
 		}
 	}
-	if len(s.ledger.Sends) > quota {
-		t.Errorf("%d entries, the quota is %d", len(s.ledger.Sends), quota)
+	if s.ledger.entries > quota {
+		t.Errorf("%d entries, the quota is %d", s.ledger.entries, quota)
 	}
 	entries, owed := map[uint32]int{}, 0
-	for _, e := range s.ledger.Sends {
-		entries[e.Chat]++
-		if e.Outcome != check.Acked {
-			owed++
+	for _, part := range s.ledger.parts {
+		for _, e := range part.Sends {
+			entries[e.Chat]++
+			if e.Outcome != check.Acked {
+				owed++
+			}
 		}
 	}
 	verified := 0
@@ -68,10 +69,10 @@ func TestSampleGivesUpOnOneChatThatIsTooLarge(t *testing.T) {
 	s := &session{crew: c}
 	for range 100 {
 		if s.admits(0) {
-			s.ledger.Sends = append(s.ledger.Sends, check.Send{})
+			s.ledger.send(check.Send{})
 		}
 	}
-	if c.sample.has(0) || len(s.ledger.Sends) > 0 {
-		t.Errorf("verified %v with %d entries", c.sample.has(0), len(s.ledger.Sends))
+	if c.sample.has(0) || s.ledger.entries > 0 {
+		t.Errorf("verified %v with %d entries", c.sample.has(0), s.ledger.entries)
 	}
 }

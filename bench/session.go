@@ -14,8 +14,8 @@ import (
 // flight is one request in flight. Times are nanoseconds on the run's clock.
 type flight struct {
 	due, sent int64
-	index     int64 // reads: as asked
-	ledger    int   // Send: its place in the ledger; -1: it has none
+	index     int64       // reads: as asked
+	entry     *check.Send // Send: in the ledger; nil: it has none
 	chat      uint32
 	count     uint32
 	kind      target.Kind
@@ -38,7 +38,7 @@ type session struct {
 	backlog   ring[int64] // open loop: when the waiting requests were due
 	dropped   int64       // due, and the backlog was full
 	late      []int64     // of the batch being sent
-	ledger    check.Ledger
+	ledger    ledger
 	sampled   uint32      // the bits of the sample that the ledger has been cut down to
 	ops       []target.Op // of the batch being sent
 	texts     []byte      // theirs
@@ -120,12 +120,11 @@ func (s *session) ask(due, now, place int64) {
 	} else {
 		s.texts = s.choice.ask(op, s.texts)
 	}
-	f := flight{due: due, sent: now, kind: op.Kind, chat: uint32(op.Chat), index: op.Index, count: uint32(op.Count), ledger: -1}
+	f := flight{due: due, sent: now, kind: op.Kind, chat: uint32(op.Chat), index: op.Index, count: uint32(op.Count)}
 	if op.Kind == target.Send {
 		s.sentTo += len(op.Text)
 		if s.admits(f.chat) {
-			f.ledger = len(s.ledger.Sends)
-			s.ledger.Sends = append(s.ledger.Sends, check.Send{Began: now, Chat: f.chat, Hash: target.Hash(op.Text)})
+			f.entry = s.ledger.send(check.Send{Began: now, Chat: f.chat, Hash: target.Hash(op.Text)})
 		}
 	}
 	s.flights.push(f)
@@ -195,10 +194,10 @@ func (s *session) account(replies []target.Reply, now int64) (busy bool) {
 const busyError = "429"
 
 func (s *session) noteSend(f *flight, r *target.Reply, now int64) {
-	if f.ledger < 0 {
+	send := f.entry
+	if send == nil {
 		return
 	}
-	send := &s.ledger.Sends[f.ledger]
 	send.Ended = now
 	switch r.Status {
 	case target.OK:
@@ -225,7 +224,7 @@ func (s *session) noteRead(f *flight, r *target.Reply, now int64) {
 	}
 	if s.admits(f.chat) {
 		read.Chat, read.Began, read.Ended = f.chat, f.sent, now
-		s.ledger.Reads = append(s.ledger.Reads, read)
+		s.ledger.read(read)
 	}
 }
 

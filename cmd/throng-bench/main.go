@@ -128,6 +128,7 @@ func parse(args []string, out, errs io.Writer) (chosen any, err error) {
 		kong.Description(description),
 		kong.DefaultEnvars("THRONG_BENCH"),
 		kong.Writers(out, errs),
+		kong.WithHyphenPrefixedParameters(true), // the value of --server-flags begins with a hyphen
 		kong.ExplicitGroups(groups),
 		kong.Exit(func(int) { panic(helped{}) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: helpWidth}))

@@ -171,7 +171,8 @@ func TestNumbersAreWrittenAsStrconvWritesThem(t *testing.T) {
 			t.Fatalf("%s is written %s", want, got)
 		}
 	}
-	for n := int64(1); n > 0 && n <= MaxToken/10; n *= 10 { // every number of digits, and its borders
+	same(t, 0)
+	for n := int64(1); n <= MaxToken/10; n *= 10 { // every number of digits, and its borders
 		for _, near := range []int64{n - 1, n, n + 1, 5*n + 7, -n} {
 			same(t, near)
 		}
@@ -180,6 +181,7 @@ func TestNumbersAreWrittenAsStrconvWritesThem(t *testing.T) {
 		same(t, n)
 	}
 	for pair := range int64(10_000) { // every group of four, in each of the lanes
+		same(t, pair)
 		same(t, 1e8+pair)
 		same(t, 1e8+pair*1e4)
 	}

@@ -3,6 +3,9 @@
 // request strictly, and appends the JSON of a reply. docs/protocol.md describes
 // the protocol itself.
 //
+// For a client it does the same the other way round: the appenders of requests and
+// [Answer].
+//
 // codec owns no goroutine and no socket. A [Cutter] belongs to one connection
 // and a [Decoder] to one goroutine; neither is safe for concurrent use. The
 // appenders are pure functions over the caller's buffer.

@@ -47,7 +47,7 @@ func (c *crew) begin(ctx context.Context, stop <-chan struct{}) (*phase, error) 
 // report begins a report: all that is known without a load.
 func (p *population) report() *report.Report {
 	return &report.Report{
-		Schema: report.Schema, Tool: system.Tool(), Started: time.Now().UTC(), Settings: p.config.Settings,
+		Schema: report.Schema, Tool: system.Tool(), Settings: p.config.Settings,
 		Machine: system.Machine(),
 		Server: report.Server{
 			Info: p.info, Addr: p.config.Addr, Local: p.config.Pid > 0, Disk: p.disk,
@@ -58,6 +58,7 @@ func (p *population) report() *report.Report {
 // describe writes down what was measured.
 func (m *measured) describe(r *report.Report) {
 	c := m.crew
+	r.Started = m.started
 	r.Elapsed = m.elapsed.Seconds()
 	r.Total, r.Kinds = c.meter.figures(m.elapsed)
 	r.Seconds = m.rows
@@ -101,8 +102,8 @@ func (m *measured) warn(r *report.Report) {
 			r.Warnings = append(r.Warnings, fmt.Sprintf(format, args...))
 		}
 	}
-	lag := time.Duration(r.Load.LagP99 * float64(time.Millisecond))
-	warn(lag > lagTolerated, "the generator lagged behind its own schedule (p99 %v): it, not the server, limits this run", lag)
+	warn(r.Load.LagP99 > lagTolerated.Seconds()*1e3,
+		"the generator lagged behind its own schedule (p99 %s): it, not the server, limits this run", report.Millis(r.Load.LagP99))
 	warn(r.Load.Unsent > 0, "%d requests were due and never sent: the server did not keep up, and the latencies of those that were are a lower bound", r.Load.Unsent)
 	cores := r.Load.CPU / r.Elapsed
 	warn(cores > cpuTolerated*float64(r.Machine.Cores), "the generator used %.1f of %d processors: it may be what was measured", cores, r.Machine.Cores)

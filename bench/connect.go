@@ -20,7 +20,7 @@ func Connect(ctx context.Context, config Config, stop <-chan struct{}) (*report.
 	c := p.newCrew(0, 1, p.config.Connections)
 	defer c.close()
 	r := p.report()
-	ph := &phase{measured: measured{crew: c}, stop: stop}
+	ph := &phase{measured: measured{crew: c, started: time.Now().UTC()}, stop: stop}
 	before := c.usage()
 	ph.start, ph.usage[0], ph.last = before.at, before, before
 	c.measuredFrom.Store(ph.start)

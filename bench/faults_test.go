@@ -61,6 +61,30 @@ func TestVerdictOfARightServerIsClean(t *testing.T) {
 	}
 }
 
+// Where the ledgers are too small for every chat, some chats are left out, whole, whoever has entries of them: the crew
+// that filled the chats, sessions that had room, and earlier rounds. A right server is found right all the same.
+func TestChatsThatAreLeftOutBlameNobody(t *testing.T) {
+	filled := small(bench.WorkMixed)
+	filled.Mix, filled.Fill = map[string]int{"send": 1, "read": 1}, 5
+	filled.Chats = 40
+	filled.LedgerEntries = 600 // 50 a session: the fill finds room, the load does not
+	rounds := small(bench.WorkSoak)
+	rounds.Rate, rounds.Requests = 2000, 0
+	rounds.Duration, rounds.Rounds, rounds.Ramp = 900*time.Millisecond, 300*time.Millisecond, 300*time.Millisecond
+	rounds.LedgerEntries = 1200 // 100 a session: the first round, which rises from 0, finds room, the second does not
+	for name, c := range map[string]struct {
+		config bench.Config
+		run    runner
+	}{"filled": {filled, bench.Run}, "rounds": {rounds, bench.Soak}} {
+		t.Run(name, func(t *testing.T) {
+			r := on(t, fake.Start(t), c.config, c.run)
+			if v := r.Verdict; !v.OK || v.Chats == 0 || v.Chats == c.config.Chats {
+				t.Errorf("verdict %+v", v)
+			}
+		})
+	}
+}
+
 // Refusals are counted by kind, have no latency, and are no fault.
 func TestRefusalsAreCounted(t *testing.T) {
 	r, server := measure(t, small(bench.WorkSend), fake.Refuse(100))

@@ -27,6 +27,7 @@ type phase struct {
 // measured is what came of one or several phases of a crew.
 type measured struct {
 	crew    *crew
+	started time.Time // of the load, the first where there are several
 	rows    []report.Second
 	usage   [2]usage // at the two ends of the measured time
 	elapsed time.Duration
@@ -53,6 +54,7 @@ type usage struct {
 // load puts a load on the server and waits for its last answers.
 func (c *crew) load(ctx context.Context, span span, stop <-chan struct{}) (*phase, error) {
 	p := &phase{measured: measured{crew: c}, span: span, stop: stop}
+	p.started = time.Now().UTC()
 	c.ending.Store(false)
 	if err := p.begin(); err != nil {
 		return nil, err
@@ -172,6 +174,7 @@ func (p *phase) waitFor(ctx context.Context, over <-chan struct{}, now stage) {
 // row gathers what was recorded since the last one.
 func (p *phase) row(now stage) {
 	second := p.crew.meter.gather(now)
+	second.Due = p.crew.due.Swap(0)
 	use := p.crew.usage()
 	second.At = time.Duration(use.at - p.start).Seconds()
 	second.Resident = use.server.Resident

@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"throng/bench/check"
@@ -53,7 +54,7 @@ func populate(ctx context.Context, config Config) (*population, error) {
 		return nil, fmt.Errorf("ask the server what it is: %w", err)
 	}
 	p.config.Settings.Target = p.info.Kind
-	if p.work, err = newWork(&p.config, p.plan); err != nil {
+	if p.work, err = newWork(&p.config, p.plan, p.info.Dense); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	if err := p.probeDisk(ctx); err != nil {
@@ -73,6 +74,16 @@ func (p *population) probeDisk(ctx context.Context) error {
 	disk, err := system.FsyncProbe(ctx, p.config.DataDir)
 	p.disk = &disk
 	return err
+}
+
+// dropLeftOut drops what the ledgers hold of chats that are not verified any more:
+// who had room for them when another session had none has not noticed.
+func (p *population) dropLeftOut() {
+	for i := range p.ledgers {
+		l := &p.ledgers[i]
+		l.Sends = slices.DeleteFunc(l.Sends, func(s check.Send) bool { return !p.sample.has(s.Chat) })
+		l.Reads = slices.DeleteFunc(l.Reads, func(r check.Read) bool { return !p.sample.has(r.Chat) })
+	}
 }
 
 // dismiss ends a crew's connections and keeps what it has seen.

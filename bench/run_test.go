@@ -1,6 +1,7 @@
 package bench_test
 
 import (
+	"context"
 	"errors"
 	"math"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"throng/bench"
 	"throng/bench/internal/fake"
 	"throng/bench/report"
+	"throng/bench/target"
 )
 
 // An open loop offers what it was asked to offer, however the requests follow one another, and a number of requests is
@@ -191,6 +193,40 @@ func TestCapacityFindsWhatHolds(t *testing.T) {
 	}
 	if !r.Verdict.OK {
 		t.Errorf("verdict %+v", r.Verdict)
+	}
+}
+
+// A report's time is that of the load's start, since its seconds count from there.
+func TestAReportIsDatedByTheStartOfTheLoad(t *testing.T) {
+	config := small(bench.WorkSend)
+	config.Requests, config.Duration = 0, 500*time.Millisecond
+	var began time.Time
+	config.Ready = func(context.Context) error { began = time.Now(); return nil }
+	r, _ := measure(t, config)
+	if late := r.Started.Sub(began); late < 0 || late > 250*time.Millisecond {
+		t.Errorf("dated %v after the start of a load of %v", late, config.Duration)
+	}
+}
+
+// sparse is a server whose indexes are not dense.
+type sparse struct{ target.Target }
+
+func (s sparse) Describe(ctx context.Context) (target.Info, error) {
+	info, err := s.Target.Describe(ctx)
+	info.Dense = false
+	return info, err
+}
+
+// Reads that name a message by its number are refused up front of a server that gives none: its refusals would be all
+// that is measured.
+func TestReadsByNumberNeedDenseIndexes(t *testing.T) {
+	for mode, refused := range map[string]bool{bench.ModeLast: false, bench.ModeRandom: true, bench.ModeCatchUp: true} {
+		config := small(bench.WorkRead)
+		config.Mode, config.Fill = mode, 20
+		config.Target = sparse{connect(t, fake.Start(t))}
+		if _, err := bench.Run(t.Context(), config, nil); errors.Is(err, bench.ErrConfig) != refused || err != nil && !refused {
+			t.Errorf("mode %s: %v", mode, err)
+		}
 	}
 }
 

@@ -39,7 +39,7 @@ func BenchmarkSession(b *testing.B) {
 			p := &population{config: config, epoch: time.Now(), plan: target.Plan{Users: 1000, Chats: 1000, Members: 10}}
 			p.sample.init(&config)
 			var err error
-			if p.work, err = newWork(&config, p.plan); err != nil {
+			if p.work, err = newWork(&config, p.plan, true); err != nil {
 				b.Fatal(err)
 			}
 			c := p.newCrew(0, window, 1)

@@ -73,6 +73,9 @@ func (s *soak) add(ph *phase, began int64) {
 		ph.rows[i].At += time.Duration(ph.start - began).Seconds()
 	}
 	all := &s.all
+	if all.started.IsZero() {
+		all.started = ph.started
+	}
 	all.rows = append(all.rows, ph.rows...)
 	all.elapsed += ph.elapsed
 	all.made += ph.made

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,6 +22,7 @@ type verification struct {
 	verdict check.Verdict
 	took    time.Duration
 	done    atomic.Int64 // chats read back in this round
+	seen    []int64      // by chat: its newest index when it was last read back
 }
 
 // verify holds all that the crews have seen against the server, once, at the end.
@@ -57,7 +59,9 @@ func (p *population) holdAgainst(ctx context.Context, r *report.Report, how chec
 	v := &p.verification
 	if v.checker == nil {
 		v.checker = check.New(check.Options{Chats: p.config.Chats, Dense: p.info.Dense, Workers: verifyWorkers})
+		v.seen = make([]int64, p.config.Chats)
 	}
+	p.dropLeftOut()
 	began := time.Now()
 	v.done.Store(0)
 	stopTelling := p.tellVerify()
@@ -77,16 +81,34 @@ func (p *population) holdAgainst(ctx context.Context, r *report.Report, how chec
 // answers are waited for side by side.
 const verifyWorkers = 8
 
-// readBack reads chats back, those that are verified.
+// readBack reads chats back, those that are verified. Of one that was left out
+// since an earlier round, it shows what that round has seen: no more can be held
+// against the ledgers, and no less.
 func (p *population) readBack(ctx context.Context) check.Log {
+	v := &p.verification
 	return func(chat int, after int64, visit func(index int64, hash uint64) error) error {
-		defer p.verification.done.Add(1)
-		if !p.sample.has(uint32(chat)) {
+		defer v.done.Add(1)
+		verified := p.sample.has(uint32(chat))
+		if !verified && after >= v.seen[chat] {
 			return nil
 		}
-		return p.config.Target.Log(ctx, chat, after, func(m target.Message) error { return visit(m.Index, m.Hash) })
+		err := p.config.Target.Log(ctx, chat, after, func(m target.Message) error {
+			if verified {
+				v.seen[chat] = max(v.seen[chat], m.Index)
+			} else if m.Index > v.seen[chat] {
+				return errSeen
+			}
+			return visit(m.Index, m.Hash)
+		})
+		if errors.Is(err, errSeen) {
+			return nil
+		}
+		return err
 	}
 }
+
+// errSeen ends the reading of a chat where what earlier rounds have seen ends.
+var errSeen = errors.New("all that was seen is read")
 
 // tellVerify tells of the progress until the returned function is called.
 func (p *population) tellVerify() (stop func()) {

@@ -54,12 +54,12 @@ func mixOf(s *report.Settings) (*load.Mix, error) {
 	return load.NewMix(map[string]int{kind.String(): 1})
 }
 
-func newWork(c *Config, plan target.Plan) (*work, error) {
+func newWork(c *Config, plan target.Plan, dense bool) (*work, error) {
 	mix, err := mixOf(&c.Settings)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.checkMix(mix); err != nil {
+	if err := c.checkMix(mix, dense); err != nil {
 		return nil, err
 	}
 	w := &work{settings: c.Settings, plan: plan, mix: mix}
@@ -74,7 +74,7 @@ func newWork(c *Config, plan target.Plan) (*work, error) {
 }
 
 // checkMix reports what the target, or the settings, cannot do of a mix.
-func (c *Config) checkMix(mix *load.Mix) error {
+func (c *Config) checkMix(mix *load.Mix, dense bool) error {
 	var faults []error
 	for _, kind := range mix.Kinds() {
 		if !c.Target.Supports(kind) {
@@ -85,6 +85,9 @@ func (c *Config) checkMix(mix *load.Mix) error {
 		}
 		if c.Count < 1 || c.Count > maxCount {
 			faults = append(faults, fmt.Errorf("a read takes 1 to %d messages, not %d", maxCount, c.Count))
+		}
+		if c.Mode != ModeLast && !dense {
+			faults = append(faults, fmt.Errorf("reads of mode %s name messages by their number in the chat, and the server gives no dense indexes", c.Mode))
 		}
 		if c.Mode != ModeLast && c.Fill == 0 {
 			faults = append(faults, fmt.Errorf("reads of mode %s need chats that were filled", c.Mode))

@@ -29,6 +29,7 @@ type crew struct {
 	budget   budget
 	answers  answers
 
+	due          atomic.Int64 // open loop: what has become due since the last row
 	measuredFrom atomic.Int64 // what was due before it is not measured
 	ending       atomic.Bool  // nothing more is sent
 	redialling   sync.WaitGroup

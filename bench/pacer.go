@@ -64,6 +64,7 @@ func (p *pacer) full() bool { return p.limit > 0 && p.made == p.limit }
 
 func (p *pacer) handOver() {
 	for _, i := range p.touched {
+		p.crew.due.Add(int64(len(p.due[i])))
 		p.crew.sessions[i].enqueue(p.due[i])
 		p.due[i] = p.due[i][:0]
 	}

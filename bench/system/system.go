@@ -99,6 +99,11 @@ func Tool() report.Tool {
 	return tool(info)
 }
 
+const (
+	shortCommit = 12        // hexadecimal digits
+	unreleased  = "v0.0.0-" // how go names what has no tag
+)
+
 // modified is put behind a commit that is not all that the program was built from.
 const modified = "-modified"
 
@@ -114,7 +119,10 @@ func tool(info *debug.BuildInfo) report.Tool {
 		}
 	}
 	if t.Commit != "" {
-		t.Commit += suffix
+		t.Commit = t.Commit[:min(shortCommit, len(t.Commit))] + suffix
+		if strings.HasPrefix(t.Version, unreleased) {
+			t.Version = "(devel)" // the commit says more than a version made of it
+		}
 	}
 	return t
 }

@@ -20,9 +20,8 @@ func (versionCommand) run(_ context.Context, t terminal) error {
 // version names this build, and so the server that it starts.
 func version() string {
 	tool := system.Tool()
-	text := tool.Version
-	if tool.Commit != "" {
-		text += " " + tool.Commit
+	if tool.Commit == "" {
+		return tool.Version
 	}
-	return text + " " + tool.Go
+	return tool.Version + " " + tool.Commit
 }

@@ -43,10 +43,12 @@ func (c *loadCommand) execute(ctx context.Context, t terminal, s report.Settings
 			return err
 		}
 	}
+	ctx, over := at.watched(ctx)
+	defer over()
 	r, err := run(ctx, config, stop)
 	progress.end()
 	if err != nil {
-		return at.explain(err)
+		return at.explain(causeOf(ctx, err))
 	}
 	r.Command = t.command()
 	return c.publish(t, r)
@@ -54,7 +56,7 @@ func (c *loadCommand) execute(ctx context.Context, t terminal, s report.Settings
 
 // interruptible ends the load at the first signal and everything at the second.
 func interruptible(ctx context.Context) (_ context.Context, stop <-chan struct{}, release func()) {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	stopped, done := make(chan struct{}), make(chan struct{})
@@ -67,11 +69,19 @@ func interruptible(ctx context.Context) (_ context.Context, stop <-chan struct{}
 		}
 		select {
 		case <-signals:
-			cancel()
+			cancel(fmt.Errorf("%w twice: there are no results", errInterrupted))
 		case <-done:
 		}
 	}()
-	return ctx, stopped, func() { signal.Stop(signals); close(done); cancel() }
+	return ctx, stopped, func() { signal.Stop(signals); close(done); cancel(nil) }
+}
+
+// causeOf is why a context is done, where it is, and not just that a run ended with it.
+func causeOf(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return err
 }
 
 // config reads the flags.

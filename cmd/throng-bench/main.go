@@ -28,12 +28,12 @@ const (
 	statusInterrupted = 130
 )
 
-// The errors behind the statuses above. Their reports have been printed.
+// The errors behind the statuses above. What was measured has been printed.
 var (
 	errUsage       = errors.New("usage")
 	errFaults      = errors.New("verification failed")
 	errExpectation = errors.New("an expectation did not hold")
-	errInterrupted = errors.New("interrupted: the results are partial")
+	errInterrupted = errors.New("interrupted")
 )
 
 type commands struct {

@@ -23,11 +23,11 @@ func (c *reportFlags) publish(t terminal, r *report.Report) error {
 	case r.Verdict != nil && !r.Verdict.OK:
 		return errFaults
 	case r.Interrupted:
-		return errInterrupted
+		return fmt.Errorf("%w: the results are partial", errInterrupted)
+	case len(r.Curve) > 0 && !anyHeld(r.Curve): // its last trial may have been too slow for a single success
+		return fmt.Errorf("%w: no rate met the objective", errExpectation)
 	case r.Total.OK == 0:
 		return errors.New("nothing succeeded")
-	case len(r.Curve) > 0 && !anyHeld(r.Curve):
-		return fmt.Errorf("%w: no rate met the objective", errExpectation)
 	}
 	return nil
 }

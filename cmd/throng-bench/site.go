@@ -34,6 +34,25 @@ func (s *site) close() {
 	}
 }
 
+// errGone is why a load ends when its server has.
+var errGone = errors.New("the load was given up")
+
+// watched ends with the server that was started here: without it there is nothing
+// to measure, for however long the load was to be.
+func (s *site) watched(ctx context.Context) (_ context.Context, over func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	if s.server != nil {
+		go func() {
+			select {
+			case <-s.server.Exited():
+				cancel(errGone)
+			case <-ctx.Done():
+			}
+		}()
+	}
+	return ctx, func() { cancel(nil) }
+}
+
 // explain adds what a server that was started here has said to an error that its end
 // may have caused.
 func (s *site) explain(err error) error {

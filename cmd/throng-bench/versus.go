@@ -64,7 +64,7 @@ func (c *versusCommand) run(ctx context.Context, t terminal) error {
 	case errors.Is(err, versus.ErrFaults):
 		return errors.Join(errFaults, err)
 	case err != nil:
-		return err
+		return causeOf(ctx, err)
 	}
 	return c.interrupted(stop)
 }
@@ -72,7 +72,7 @@ func (c *versusCommand) run(ctx context.Context, t terminal) error {
 func (c *versusCommand) interrupted(stop <-chan struct{}) error {
 	select {
 	case <-stop:
-		return errInterrupted
+		return fmt.Errorf("%w: the results are partial", errInterrupted)
 	default:
 		return nil
 	}

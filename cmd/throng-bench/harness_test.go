@@ -64,8 +64,8 @@ type process struct {
 
 // launch says how to start the program.
 type launch struct {
-	env         []string
-	stdout, tty *os.File // where its two streams go instead of process.out and process.errs; nil: there
+	env       []string
+	out, errs *console // where its streams go instead of process.out and process.errs; nil: there. It runs under that of errs
 }
 
 // begin starts the program. It does not outlive the test.
@@ -76,11 +76,12 @@ func (l launch) begin(t testing.TB, args ...string) *process {
 	p := &process{cmd: exec.Command(os.Args[0], args...), out: newOutput(), errs: newOutput(), ended: make(chan struct{})}
 	p.cmd.Env = environment(l.env)
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.errs
-	if l.stdout != nil {
-		p.cmd.Stdout = l.stdout
+	if l.out != nil {
+		p.cmd.Stdout = l.out.slave
 	}
-	if l.tty != nil {
-		p.cmd.Stderr = l.tty
+	if l.errs != nil {
+		p.cmd.Stderr = l.errs.slave
+		p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: syscall.Stderr}
 	}
 	lifeline, err := p.cmd.StdinPipe()
 	must(t, err)
@@ -281,6 +282,11 @@ func (p *process) readyWord(t testing.TB, key string) (value string) {
 		return whole
 	})
 	return value
+}
+
+func write(t testing.TB, path, text string) {
+	t.Helper()
+	must(t, os.WriteFile(path, []byte(text), 0o600))
 }
 
 func must(t testing.TB, err error) {

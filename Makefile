@@ -1,6 +1,6 @@
 # The commands that a developer types. CI runs .ci/run; the targets here run its steps.
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint fmt bench fuzz torture run ci
+.PHONY: help build test race lint fmt bench versus fuzz torture run ci
 
 FUZZTIME ?= 30s
 BENCH    ?= .
@@ -29,6 +29,9 @@ fmt: ## format the code and group its imports
 
 bench: ## run the Go benchmarks; BENCH=regexp picks some
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+versus: ## compare with Redis, NATS and PostgreSQL, all started here (ten minutes)
+	go run ./cmd/throng-bench versus $(ARGS)
 
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	FUZZTIME=$(FUZZTIME) .ci/run fuzz

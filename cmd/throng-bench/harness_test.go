@@ -141,8 +141,8 @@ func (p *process) end(t testing.TB, lifeline io.Closer) {
 			t.Errorf("standard error holds %q", bad)
 		}
 	}
-	if t.Failed() {
-		t.Logf("throng-bench %q wrote:\n%s%s", p.cmd.Args[1:], p.out, p.errs)
+	if t.Failed() && p.errs.String() != "" {
+		t.Logf("throng-bench %q said:\n%s", p.cmd.Args[1:], p.errs)
 	}
 }
 

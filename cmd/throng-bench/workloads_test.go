@@ -16,7 +16,8 @@ import (
 func serve(t testing.TB, flags ...string) (addr string, p *process) {
 	t.Helper()
 	p = begin(t, with("serve", "--listen", "127.0.0.1:0", "--data", filepath.Join(t.TempDir(), "data"), flags)...)
-	return p.readyWord(t, "listen"), p
+	addr = p.readyWord(t, "listen")
+	return addr, p
 }
 
 // The workloads that a number of requests ends, and what each asks for.

@@ -82,7 +82,7 @@ func (m *measured) describe(r *report.Report) {
 func (c *crew) unsent() (n int64) {
 	for _, s := range c.sessions {
 		s.mu.Lock()
-		n += int64(s.backlog.len()) + s.dropped
+		n += s.unsent
 		s.mu.Unlock()
 	}
 	return n

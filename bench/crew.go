@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -33,6 +34,8 @@ type crew struct {
 	measuredFrom atomic.Int64 // what was due before it is not measured
 	ending       atomic.Bool  // nothing more is sent
 	redialling   sync.WaitGroup
+	redials      context.Context // done when nothing is dialled again
+	endRedials   context.CancelFunc
 	alive        sync.WaitGroup // connections that have not ended
 
 	mu       sync.Mutex
@@ -42,9 +45,11 @@ type crew struct {
 }
 
 func (p *population) newCrew(rate float64, pipeline, connections int) *crew {
+	redials, end := context.WithCancel(context.Background())
 	return &crew{
 		population: p, rate: rate, pipeline: pipeline,
 		meter: newMeter(connections, rate > 0), lag: lag{histogram: report.NewHistogram()},
+		redials: redials, endRedials: end,
 	}
 }
 
@@ -97,35 +102,45 @@ func (l *lag) record(late []int64) {
 }
 
 // connect makes n sessions and dials them, some at a time, and at a rate a second
-// where that is not 0.
+// where that is not 0. The first that cannot be dialled ends it.
 func (c *crew) connect(ctx context.Context, n int, rate float64) error {
 	for i := range n {
 		c.sessions = append(c.sessions, c.newSession(i))
 	}
-	var (
-		wg     sync.WaitGroup
-		places = make(chan struct{}, dialsAtOnce)
-		faults = make([]error, n)
-		began  = time.Now()
-	)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	places, began := make(chan struct{}, dialsAtOnce), time.Now()
 	for i, s := range c.sessions {
 		if rate > 0 {
-			time.Sleep(time.Until(began.Add(time.Duration(float64(i) / rate * float64(time.Second)))))
+			sleep(ctx, time.Until(began.Add(time.Duration(float64(i)/rate*float64(time.Second)))))
 		}
-		places <- struct{}{}
+		places <- struct{}{} // each dial ends by itself, or with ctx
+		if ctx.Err() != nil {
+			break
+		}
 		wg.Go(func() {
 			defer func() { <-places }()
-			faults[i] = s.dial(ctx)
+			if err := s.dial(ctx); err != nil {
+				cancel(fmt.Errorf("connection %d of %d: %w", i+1, n, err))
+			}
 		})
 		if i%dialsAtOnce == 0 {
 			c.tell(Progress{Step: StepConnect, Done: i, All: n})
 		}
 	}
 	wg.Wait()
-	if i := slices.IndexFunc(faults, func(err error) bool { return err != nil }); i >= 0 {
-		return fmt.Errorf("connection %d of %d: %w", i+1, n, faults[i])
+	return context.Cause(ctx)
+}
+
+// sleep returns when the time is over or ctx is done.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
 	}
-	return nil
 }
 
 // newSession makes the i-th session of the crew.
@@ -154,12 +169,6 @@ func (c *crew) lost(s *session, err error) {
 	c.redialling.Go(func() { c.redial(s) })
 }
 
-func (c *crew) closed() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.closing
-}
-
 // The pause between two attempts to connect again, at first and at most.
 const (
 	redialFirst = 20 * time.Millisecond
@@ -167,14 +176,14 @@ const (
 )
 
 func (c *crew) redial(s *session) {
-	for pause := redialFirst; !c.closed(); pause = min(2*pause, redialMost) {
-		ctx, cancel := context.WithTimeout(context.Background(), c.config.Timeout)
+	for pause := redialFirst; c.redials.Err() == nil; pause = min(2*pause, redialMost) {
+		ctx, cancel := context.WithTimeout(c.redials, c.config.Timeout)
 		err := s.dial(ctx)
 		cancel()
 		if err == nil {
 			return
 		}
-		time.Sleep(pause)
+		sleep(c.redials, pause)
 	}
 }
 
@@ -184,6 +193,7 @@ func (c *crew) close() {
 	c.mu.Lock()
 	c.closing = true
 	c.mu.Unlock()
+	c.endRedials()
 	for _, s := range c.sessions {
 		s.close()
 	}
@@ -223,29 +233,36 @@ func (c *crew) end() {
 	c.answers.counting.Store(false)
 }
 
-// settle waits until every answer has come, or those that are owed can come no more.
+// settle waits until every answer has come, and gives up the connections that owe
+// one for too long, so that no request is left without an outcome.
 func (c *crew) settle(ctx context.Context) {
-	deadline := time.Now().Add(c.config.Timeout)
-	for time.Now().Before(deadline) && ctx.Err() == nil && c.owed() > 0 {
+	deadline := time.Now().Add(c.config.Timeout + settleGrace)
+	for time.Now().Before(deadline) && ctx.Err() == nil && !c.idle() {
+		c.giveUp()
 		time.Sleep(settlePause)
 	}
 }
 
-const settlePause = 2 * time.Millisecond
+const (
+	settlePause = 2 * time.Millisecond
+	settleGrace = 2 * time.Second // for the end of a connection that is given up to be told
+)
 
-func (c *crew) owed() (n int) {
-	for _, s := range c.sessions {
-		n += s.owed()
-	}
-	return n
+func (c *crew) idle() bool {
+	return !slices.ContainsFunc(c.sessions, func(s *session) bool { return !s.idle() })
 }
 
 // giveUp ends the connections that have owed an answer for too long.
 func (c *crew) giveUp() {
 	before := c.now() - int64(c.config.Timeout)
 	for _, s := range c.sessions {
-		if s.overdue(before) {
-			s.abandon()
-		}
+		s.giveUp(before)
+	}
+}
+
+// sever ends all connections.
+func (c *crew) sever() {
+	for _, s := range c.sessions {
+		s.giveUp(math.MaxInt64)
 	}
 }

@@ -1,12 +1,17 @@
 package bench_test
 
 import (
+	"context"
+	"errors"
+	"math"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"throng/bench"
 	"throng/bench/internal/fake"
+	"throng/bench/target"
 )
 
 // Whatever a server does wrong to its messages, the verdict says so, and says what; and a right server is found right.
@@ -124,6 +129,74 @@ func TestAnAnswerThatDoesNotComeIsGivenUp(t *testing.T) {
 	r, _ := measure(t, config, fake.Stall(100, 3*time.Second))
 	if r.Total.Errors["timeout"] == 0 || r.Total.Requests != config.Requests {
 		t.Errorf("%d of %d requests are over: %v", r.Total.Requests, config.Requests, r.Total.Errors)
+	}
+}
+
+// What is not answered when the load ends is not forgotten: a server that has stopped to answer would look as one that was
+// asked less.
+func TestWhatIsOwedAtTheEndIsCounted(t *testing.T) {
+	config := small(bench.WorkSend)
+	config.Requests, config.Duration = 0, 400*time.Millisecond
+	config.Timeout, config.Verify = 300*time.Millisecond, false
+	r, _ := measure(t, config, fake.Stall(100, 3*time.Second))
+	if want := int64(config.Connections * config.Pipeline); r.Total.Errors["timeout"] != want || r.Total.Requests != r.Total.OK+want {
+		t.Errorf("%d requests, %d successes, errors %v, want %d timeouts", r.Total.Requests, r.Total.OK, r.Total.Errors, want)
+	}
+}
+
+// deaf is a server that takes nothing in: a write to it waits until the connection is closed.
+type deaf struct{ target.Target }
+
+type deafConn struct {
+	target.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (d deaf) Dial(ctx context.Context, how target.Dial, sink target.Sink) (target.Conn, error) {
+	conn, err := d.Target.Dial(ctx, how, sink)
+	return &deafConn{Conn: conn, closed: make(chan struct{})}, err
+}
+
+func (c *deafConn) Submit([]target.Op) error { <-c.closed; return errors.New("closed") }
+
+func (c *deafConn) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return c.Conn.Close()
+}
+
+// A server that does not even read holds up its connections, not the harness; nor does it when all is to end at once.
+func TestAServerThatDoesNotReadIsGivenUp(t *testing.T) {
+	for _, rate := range []float64{0, 1000} {
+		config := small(bench.WorkSend)
+		config.Rate, config.Requests, config.Duration = rate, 0, 200*time.Millisecond
+		config.Timeout, config.Verify = 300*time.Millisecond, false
+		config.Target = deaf{connect(t, fake.Start(t))}
+		r, err := bench.Run(t.Context(), config, nil)
+		if err != nil || r.Total.Errors["timeout"] == 0 {
+			t.Errorf("rate %g: %+v, %v", rate, r, err)
+		}
+
+		config.Timeout = time.Hour
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		if _, err := bench.Run(ctx, config, nil); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("rate %g, ended: %v", rate, err)
+		}
+	}
+}
+
+// Whatever was due in the measured time has an outcome, or was never sent, in one load and in several.
+func TestWhatWasDueIsAccountedFor(t *testing.T) {
+	config := small(bench.WorkSoak)
+	config.Connections, config.Pipeline, config.Verify = 2, 1, false
+	config.Rate, config.Requests, config.Duration, config.Rounds = 1000, 0, 900*time.Millisecond, 300*time.Millisecond
+	for name, run := range map[string]runner{"once": bench.Run, "rounds": bench.Soak} {
+		r := on(t, fake.Start(t, fake.Delay(20*time.Millisecond)), config, run) // 100 a second, no more
+		due := int64(math.Round(r.Load.Offered * r.Elapsed))
+		if over := r.Total.Requests + r.Load.Unsent; r.Load.Unsent == 0 || over != due {
+			t.Errorf("%s: %d were due, %d are over, %d never sent", name, due, r.Total.Requests, r.Load.Unsent)
+		}
 	}
 }
 

@@ -65,11 +65,38 @@ func (c *crew) load(ctx context.Context, span span, stop <-chan struct{}) (*phas
 	p.usage[1] = c.usage()
 	p.elapsed = time.Duration(p.usage[1].at - p.usage[0].at)
 	p.over.Store(true)
-	p.pacing.Wait()
+	p.endPacing(ctx)
 	c.end()
 	c.settle(ctx)
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	for _, s := range c.sessions {
+		s.dropBacklog()
+	}
 	p.row(ending)
-	return p, ctx.Err()
+	return p, nil
+}
+
+// endPacing waits for whoever makes requests due. It may be writing to a server that
+// does not read.
+func (p *phase) endPacing(ctx context.Context) {
+	over := make(chan struct{})
+	go func() { p.pacing.Wait(); close(over) }()
+	tick := time.NewTicker(longestNap)
+	defer tick.Stop()
+	for {
+		select {
+		case <-over:
+			return
+		case <-tick.C:
+		}
+		if ctx.Err() != nil {
+			p.crew.sever()
+		} else {
+			p.crew.giveUp()
+		}
+	}
 }
 
 // begin lets the sessions ask.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"throng/bench/check"
@@ -29,6 +30,11 @@ type session struct {
 	rec  *recorder
 	how  target.Dial
 
+	// For who must end a connection whose Submit does not return, and holds mu.
+	link       atomic.Pointer[target.Conn] // the last that was dialled
+	submitting atomic.Int64                // since when Submit has been running; 0: it is not
+	timedOut   atomic.Bool                 // the connection is being given up
+
 	mu        sync.Mutex // guards what follows
 	conn      target.Conn
 	dialling  bool // Dial has not returned
@@ -36,7 +42,7 @@ type session struct {
 	choice    choice
 	flights   ring[flight]
 	backlog   ring[int64] // open loop: when the waiting requests were due
-	dropped   int64       // due, and the backlog was full
+	unsent    int64       // measured requests that were due and never sent
 	late      []int64     // of the batch being sent
 	ledger    ledger
 	sampled   uint32      // the bits of the sample that the ledger has been cut down to
@@ -46,7 +52,6 @@ type session struct {
 	freed     int64       // open loop: since when the window has had room
 	asked     bool        // something, ever
 	pause     int64       // closed loop: nothing is sent until then, since the server is over a limit of load
-	timedOut  bool        // the connection is being given up
 	faults    faults      // what no server may answer, as far as one page tells
 }
 
@@ -65,7 +70,10 @@ func (s *session) fill() {
 	if len(s.ops) == 0 {
 		return
 	}
-	if err := s.conn.Submit(s.ops); err != nil {
+	s.submitting.Store(now)
+	err := s.conn.Submit(s.ops)
+	s.submitting.Store(0)
+	if err != nil {
 		s.conn = nil // Lost follows
 	}
 }
@@ -76,9 +84,12 @@ func (s *session) takeDue(now int64) {
 		return
 	}
 	s.late = s.late[:0]
+	measuredFrom := s.crew.measuredFrom.Load()
 	for s.backlog.len() > 0 && s.flights.len() < s.crew.pipeline {
 		due := s.backlog.pop()
-		s.late = append(s.late, now-max(due, s.freed))
+		if due >= measuredFrom {
+			s.late = append(s.late, now-max(due, s.freed))
+		}
 		s.ask(due, now, -1)
 	}
 	s.crew.lag.record(s.late)
@@ -90,12 +101,29 @@ func (s *session) enqueue(due []int64) {
 	defer s.mu.Unlock()
 	for _, at := range due {
 		if s.backlog.len() == maxBacklog {
-			s.dropped++
+			s.neverSent(at)
 			continue
 		}
 		s.backlog.push(at)
 	}
 	s.fill()
+}
+
+// neverSent counts a request that was due, and is over. Its caller holds mu.
+func (s *session) neverSent(due int64) {
+	if due >= s.crew.measuredFrom.Load() {
+		s.unsent++
+		s.crew.answers.count(1)
+	}
+}
+
+// dropBacklog gives up what was due and is not sent.
+func (s *session) dropBacklog() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.backlog.len() > 0 {
+		s.neverSent(s.backlog.pop())
+	}
 }
 
 // takeBudget makes requests, due now, as far as the run wants more.
@@ -239,10 +267,9 @@ func (s *session) Lost(err error) {
 	defer s.crew.alive.Done()
 	s.conn = nil
 	what := "lost"
-	if s.timedOut {
-		s.timedOut, what, err = false, "timeout", fmt.Errorf("no answer for %v", s.crew.config.Timeout)
+	if s.timedOut.Swap(false) {
+		what, err = "timeout", fmt.Errorf("no answer for %v", s.crew.config.Timeout)
 	}
-	s.freed = s.crew.now()
 	measuredFrom, lost := s.crew.measuredFrom.Load(), 0
 	s.rec.mu.Lock()
 	for s.flights.len() > 0 {
@@ -257,26 +284,39 @@ func (s *session) Lost(err error) {
 	s.crew.lost(s, err)
 }
 
-// overdue reports whether an answer is owed since before a moment.
-func (s *session) overdue(before int64) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.flights.len() > 0 && s.flights.first().sent < before
-}
-
-// abandon gives up a connection that owes an answer for too long.
-func (s *session) abandon() {
-	s.mu.Lock()
-	s.timedOut = true
+// giveUp ends the connection where an answer, or the end of a Submit, is owed since
+// before a moment. It waits for nobody: who holds mu is at work, or does not return
+// from Submit.
+func (s *session) giveUp(before int64) {
+	link := s.link.Load()
+	if since := s.submitting.Load(); since > 0 {
+		if since < before {
+			s.timedOut.Store(true)
+			_ = (*link).Close()
+		}
+		return
+	}
+	if !s.mu.TryLock() {
+		return
+	}
+	conn := s.conn
+	if conn == nil || s.flights.len() == 0 || s.flights.first().sent >= before {
+		s.mu.Unlock()
+		return
+	}
+	s.conn = nil
+	s.timedOut.Store(true)
 	s.mu.Unlock()
-	s.close()
+	_ = conn.Close() // its end is told by Lost
 }
 
-// owed is how many answers have not come.
-func (s *session) owed() int {
-	s.mu.Lock()
+// idle reports whether no answer is owed; while mu is held it does not know.
+func (s *session) idle() bool {
+	if !s.mu.TryLock() {
+		return false
+	}
 	defer s.mu.Unlock()
-	return s.flights.len()
+	return s.flights.len() == 0
 }
 
 // dial gives the session a connection and begins to use it.
@@ -292,20 +332,23 @@ func (s *session) dial(ctx context.Context) error {
 		return err
 	}
 	if s.stillborn {
+		_ = conn.Close()
 		return errors.New("the connection was closed at once")
 	}
 	s.crew.alive.Add(1)
 	s.conn = conn
+	s.link.Store(&conn)
+	s.freed = s.crew.now() // until then nothing could be sent
 	s.fill()
 	return nil
 }
 
+// close ends the connection, also where mu is held by a Submit that does not return.
 func (s *session) close() {
+	if link := s.link.Load(); link != nil {
+		_ = (*link).Close() // its end is told by Lost
+	}
 	s.mu.Lock()
-	conn := s.conn
 	s.conn = nil
 	s.mu.Unlock()
-	if conn != nil {
-		_ = conn.Close() // its end is told by Lost
-	}
 }

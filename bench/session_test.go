@@ -61,3 +61,52 @@ func BenchmarkSession(b *testing.B) {
 		})
 	}
 }
+
+// A request that finds the backlog full is over: a run of a number of requests would wait for it for ever.
+func TestARequestThatFindsNoRoomIsOver(t *testing.T) {
+	c := &crew{population: &population{}, rate: 1}
+	s := &session{crew: c}
+	for range maxBacklog {
+		s.backlog.push(0)
+	}
+	c.answers.expect(1)
+	s.enqueue([]int64{5})
+	select {
+	case <-c.answers.done:
+	default:
+		t.Error("it is waited for")
+	}
+	if c.sessions = []*session{s}; c.unsent() != 1 {
+		t.Errorf("%d requests were never sent, want 1", c.unsent())
+	}
+}
+
+// The lag is the generator's own fault: what had to wait for a connection, or was due in the warm-up, does not count.
+func TestLagIsOfTheGeneratorAlone(t *testing.T) {
+	config := Config{Target: anything{}, Settings: report.Settings{
+		Workload: WorkSend, Connections: 1, Pipeline: 8, Requests: 1, Chats: 1, Users: 1, Members: 1, SizeMin: 64, SizeMax: 64,
+	}}
+	p := &population{config: config, epoch: time.Now().Add(-time.Hour), plan: target.Plan{Users: 1, Chats: 1, Members: 1}}
+	p.sample.init(&config)
+	var err error
+	if p.work, err = newWork(&config, p.plan, true); err != nil {
+		t.Fatal(err)
+	}
+	c := p.newCrew(1000, 8, 1)
+	due := c.now() - int64(time.Minute)
+	s := c.newSession(0)
+	c.sessions = []*session{s}
+	s.enqueue([]int64{due}) // there is no connection
+	if err := s.dial(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if lag := report.Quantile(c.lag.histogram, 100); s.flights.len() != 1 || lag > 1000 {
+		t.Errorf("%d requests were sent, with a lag of %g ms", s.flights.len(), lag)
+	}
+	c.measuredFrom.Store(c.now())
+	before := c.lag.histogram.TotalCount()
+	s.enqueue([]int64{due})
+	if n := c.lag.histogram.TotalCount() - before; s.flights.len() != 2 || n != 0 {
+		t.Errorf("%d requests were sent; %d of the warm-up have a lag", s.flights.len(), n)
+	}
+}

@@ -64,7 +64,10 @@ func populate(ctx context.Context, config Config) (*population, error) {
 	if err := config.Target.Prepare(ctx, p.plan, tell); err != nil {
 		return nil, fmt.Errorf("prepare users and chats: %w", err)
 	}
-	return p, p.fill(ctx)
+	if err := p.fill(ctx); err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 func (p *population) probeDisk(ctx context.Context) error {

@@ -14,7 +14,9 @@ func divide(all report.Settings, n int) ([]report.Settings, error) {
 	if all.Workload == bench.WorkCapacity {
 		return nil, fmt.Errorf("%w: a search for capacity is for one generator", bench.ErrConfig)
 	}
-	if n < 1 || n > min(all.Connections, all.Chats) {
+	// Who registers or only connects has no chats, but the one that there must be.
+	chatless := all.Workload == bench.WorkRegister || all.Workload == bench.WorkConnect
+	if n < 1 || n > all.Connections || n > all.Chats && !chatless {
 		return nil, fmt.Errorf("%w: %d connections and %d chats cannot be divided among %d agents",
 			bench.ErrConfig, all.Connections, all.Chats, n)
 	}
@@ -23,6 +25,9 @@ func divide(all report.Settings, n int) ([]report.Settings, error) {
 		s := all
 		s.Agents, s.Seed = n, all.Seed+uint64(i)
 		s.Connections, s.Chats = part(all.Connections, i, n), part(all.Chats, i, n)
+		if chatless {
+			s.Chats = all.Chats
+		}
 		s.Users = max(part(all.Users, i, n), all.Members)
 		s.Requests = int64(part(int(all.Requests), i, n))
 		s.Rate = all.Rate / float64(n)

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -90,9 +91,9 @@ func greet(conn net.Conn, secret []byte, coordinator bool) (*link, error) {
 
 // derive makes the keys of both directions.
 func (l *link) derive(secret, ours, theirs []byte, coordinator bool) (err error) {
-	salt, out, in := append(ours[:len(ours):len(ours)], theirs...), "to agent", "to coordinator"
+	salt, out, in := slices.Concat(ours, theirs), "to agent", "to coordinator"
 	if !coordinator {
-		salt, out, in = append(theirs[:len(theirs):len(theirs)], ours...), in, out
+		salt, out, in = slices.Concat(theirs, ours), in, out
 	}
 	if l.out.key, err = hkdf.Key(sha256.New, secret, salt, out, sha256.Size); err != nil {
 		return fmt.Errorf("derive a key: %w", err)

@@ -179,8 +179,9 @@ func TestAServerThatDoesNotReadIsGivenUp(t *testing.T) {
 
 		config.Timeout = time.Hour
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-		defer cancel()
-		if _, err := bench.Run(ctx, config, nil); !errors.Is(err, context.DeadlineExceeded) {
+		_, err = bench.Run(ctx, config, nil)
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("rate %g, ended: %v", rate, err)
 		}
 	}

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -13,16 +14,12 @@ import (
 // ends the load early; what was measured until then is reported, verified like a
 // whole run, and marked. When ctx is done all ends at once, with an error.
 func Run(ctx context.Context, config Config, stop <-chan struct{}) (*report.Report, error) {
-	p, err := populate(ctx, config)
+	c, err := assemble(ctx, config, stop)
 	if err != nil {
 		return nil, err
 	}
-	c := p.newCrew(p.config.Rate, p.config.Pipeline, p.config.Connections)
-	if err := c.connect(ctx, p.config.Connections, 0); err != nil {
-		p.dismiss(c)
-		return nil, err
-	}
-	ph, err := c.begin(ctx, stop)
+	p := c.population
+	ph, err := c.load(ctx, spanOf(&p.config.Settings), stop)
 	r := p.report()
 	if err == nil {
 		ph.describe(r)
@@ -34,14 +31,59 @@ func Run(ctx context.Context, config Config, stop <-chan struct{}) (*report.Repo
 	return r, p.verify(ctx, r)
 }
 
-// begin waits for the other generators, if there are any, and loads.
-func (c *crew) begin(ctx context.Context, stop <-chan struct{}) (*phase, error) {
-	if c.config.Ready != nil {
-		if err := c.config.Ready(ctx); err != nil {
-			return nil, fmt.Errorf("wait for the start: %w", err)
+// ErrStopped says that a run was stopped before anything was measured.
+var ErrStopped = errors.New("stopped before the load")
+
+// beforeLoad returns the context of what precedes the load: a stop ends it.
+func beforeLoad(ctx context.Context, stop <-chan struct{}) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		select {
+		case <-stop:
+			cancel(ErrStopped)
+		case <-ctx.Done():
 		}
+	}()
+	return ctx, func() { cancel(nil) }
+}
+
+// assemble makes the population and a crew that is connected, and waits for the
+// other generators, if there are any.
+func assemble(ctx context.Context, config Config, stop <-chan struct{}) (*crew, error) {
+	ctx, release := beforeLoad(ctx, stop)
+	defer release()
+	p, err := populate(ctx, config)
+	if err != nil {
+		return nil, orStopped(ctx, err)
 	}
-	return c.load(ctx, spanOf(&c.config.Settings), stop)
+	c := p.newCrew(p.config.Rate, p.config.Pipeline, p.config.Connections)
+	if err = c.connect(ctx, p.config.Connections, 0); err == nil {
+		err = p.awaitStart(ctx)
+	}
+	if err != nil {
+		c.close()
+		return nil, orStopped(ctx, err)
+	}
+	return c, nil
+}
+
+// orStopped is ErrStopped where that is why something failed.
+func orStopped(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); errors.Is(cause, ErrStopped) {
+		return cause
+	}
+	return err
+}
+
+// awaitStart waits for the other generators.
+func (p *population) awaitStart(ctx context.Context) error {
+	if p.config.Ready == nil {
+		return nil
+	}
+	if err := p.config.Ready(ctx); err != nil {
+		return fmt.Errorf("wait for the start: %w", err)
+	}
+	return nil
 }
 
 // report begins a report: all that is known without a load.

@@ -19,14 +19,13 @@ type Capacity struct {
 const (
 	DefaultTrial = 5 * time.Second
 
-	trialWarmup  = time.Second
-	probeTime    = 2 * time.Second
-	probeMargin  = 1.25 // above what the closed loop reached nothing is tried
-	firstShare   = 16   // the first trial's part of the most
-	maxTrials    = 24
-	precision    = 1.05 // the search ends where what holds and what does not are this close
-	keptUp       = 0.98 // of what is due must be done, if only after the end
-	maxLagTrials = 3    // trials that fail by the generator's own fault end the search
+	trialWarmup = time.Second
+	probeTime   = 2 * time.Second
+	probeMargin = 1.25 // above what the closed loop reached nothing is tried
+	firstShare  = 16   // the first trial's part of the most
+	maxTrials   = 24
+	precision   = 1.05 // the search ends where what holds and what does not are this close
+	keptUp      = 0.98 // of what is due must be done, if only after the end
 )
 
 // FindCapacity searches for the highest rate at which the target meets an
@@ -36,9 +35,11 @@ func FindCapacity(ctx context.Context, config Config, search Capacity, stop <-ch
 		search.Trial = DefaultTrial
 	}
 	config.Duration, config.Requests, config.Rate = search.Trial, 0, 0
-	p, err := populate(ctx, config)
+	before, release := beforeLoad(ctx, stop)
+	defer release()
+	p, err := populate(before, config)
 	if err != nil {
-		return nil, err
+		return nil, orStopped(before, err)
 	}
 	s := &capacitySearch{population: p, Capacity: search, stop: stop}
 	if s.Most == 0 {
@@ -53,6 +54,11 @@ func FindCapacity(ctx context.Context, config Config, search Capacity, stop <-ch
 	r := s.best
 	if r == nil {
 		r = s.last
+	}
+	if r == nil {
+		return nil, ErrStopped
+	}
+	if s.best == nil {
 		r.Warnings = append(r.Warnings, "no rate held: the figures are those of the last trial")
 	}
 	r.Curve, r.Interrupted = s.curve, s.stopped()
@@ -84,6 +90,9 @@ func (s *capacitySearch) probe(ctx context.Context) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
+	if s.stopped() {
+		return 0, ErrStopped
+	}
 	if r.Total.PerS == 0 {
 		return 0, fmt.Errorf("nothing succeeded at all: %v", r.Total.Errors)
 	}
@@ -92,9 +101,11 @@ func (s *capacitySearch) probe(ctx context.Context) (float64, error) {
 
 // once runs one load over the population.
 func (s *capacitySearch) once(ctx context.Context, rate float64, span span) (*report.Report, error) {
+	before, release := beforeLoad(ctx, s.stop)
+	defer release()
 	c := s.newCrew(rate, s.config.Pipeline, s.config.Connections)
 	defer s.dismiss(c)
-	if err := c.connect(ctx, s.config.Connections, 0); err != nil {
+	if err := c.connect(before, s.config.Connections, 0); err != nil {
 		return nil, err
 	}
 	ph, err := c.load(ctx, span, s.stop)
@@ -110,14 +121,14 @@ func (s *capacitySearch) once(ctx context.Context, rate float64, span span) (*re
 // trial offers a rate and tells whether it held.
 func (s *capacitySearch) trial(ctx context.Context, rate float64) (bool, error) {
 	if s.stopped() {
-		return false, errStopped
+		return false, ErrStopped
 	}
 	r, err := s.once(ctx, rate, span{warmup: trialWarmup, duration: s.Trial})
 	if err != nil {
 		return false, err
 	}
 	if r.Interrupted {
-		return false, errStopped
+		return false, ErrStopped
 	}
 	why := s.judge(r)
 	s.last = r

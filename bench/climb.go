@@ -2,19 +2,17 @@ package bench
 
 import "errors"
 
-// errStopped ends a search early, with what it has found.
-var errStopped = errors.New("stopped")
-
 // climb looks for the highest rate up to most at which try holds: from a small
 // part of it in doublings, then, between what held and what did not, by halves. It
-// makes maxTrials trials at most. A try that fails ends it.
+// makes maxTrials trials at most. A try that
+// fails ends it; ErrStopped does so with what was found.
 func climb(most float64, try func(rate float64) (held bool, err error)) error {
 	low, high := 0.0, 0.0 // the highest that held, the lowest that did not; 0: none yet
 	rate := most / firstShare
 	for range maxTrials {
 		held, err := try(rate)
 		switch {
-		case errors.Is(err, errStopped):
+		case errors.Is(err, ErrStopped):
 			return nil
 		case err != nil:
 			return err

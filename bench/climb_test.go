@@ -49,7 +49,7 @@ func TestClimbEnds(t *testing.T) {
 		t.Errorf("nothing holds: %v after %d trials", err, trials)
 	}
 	trials = 0
-	if err := climb(1e6, count(errStopped)); err != nil || trials != 1 {
+	if err := climb(1e6, count(ErrStopped)); err != nil || trials != 1 {
 		t.Errorf("stopped: %v after %d trials", err, trials)
 	}
 	broken := errors.New("broken")

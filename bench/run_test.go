@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -94,6 +95,73 @@ func TestAStoppedRunIsReported(t *testing.T) {
 	}
 	if !r.Interrupted || r.Total.OK == 0 || r.Verdict == nil || !r.Verdict.OK {
 		t.Errorf("interrupted %v, %d successes, verdict %+v", r.Interrupted, r.Total.OK, r.Verdict)
+	}
+}
+
+// A stop ends whatever comes before the load at once, too: nothing was measured, and nobody waits.
+func TestAStopBeforeTheLoadEndsTheRun(t *testing.T) {
+	slo, err := report.ParseSLO("p99<1s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	capacity := func(ctx context.Context, c bench.Config, stop <-chan struct{}) (*report.Report, error) {
+		return bench.FindCapacity(ctx, c, bench.Capacity{SLO: slo}, stop)
+	}
+	for name, run := range map[string]runner{"run": bench.Run, "soak": bench.Soak, "capacity": capacity} {
+		for _, step := range []string{bench.StepFill, bench.StepConnect, bench.StepLoad} {
+			if step == bench.StepLoad && name != "capacity" {
+				continue // what was measured is reported
+			}
+			config := small(bench.WorkMixed)
+			config.Mix = map[string]int{"send": 1}
+			config.Fill, config.Requests, config.Duration = 100_000, 0, time.Hour
+			config.Target = connect(t, fake.Start(t, fake.Delay(20*time.Millisecond)))
+			if step == bench.StepLoad {
+				config.Fill = 1
+			}
+			stop := make(chan struct{})
+			var once sync.Once
+			config.Progress = func(p bench.Progress) {
+				if p.Step == step {
+					once.Do(func() { close(stop) })
+				}
+			}
+			began := time.Now()
+			if _, err := run(t.Context(), config, stop); !errors.Is(err, bench.ErrStopped) || time.Since(began) > 10*time.Second {
+				t.Errorf("%s, stopped at %s: %v after %v", name, step, err, time.Since(began))
+			}
+		}
+	}
+}
+
+// Of connections that come slowly, a stop reports those that have come.
+func TestAStopWhileConnectingIsReported(t *testing.T) {
+	config := small(bench.WorkConnect)
+	config.Connections, config.Pipeline, config.Requests, config.Verify, config.Rate = 10_000, 1, 10_000, false, 50
+	config.Target = connect(t, fake.Start(t))
+	stop := make(chan struct{})
+	time.AfterFunc(500*time.Millisecond, func() { close(stop) })
+	r, err := bench.Connect(t.Context(), config, stop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !r.Interrupted || r.Idle.Connections == 0 || r.Idle.Connections > 100 || r.Total.OK == 0 {
+		t.Errorf("interrupted %v, idle %+v, %d logins", r.Interrupted, r.Idle, r.Total.OK)
+	}
+}
+
+// Generators start together, whatever they do.
+func TestEveryWorkloadWaitsForItsStart(t *testing.T) {
+	for name, run := range map[string]runner{"run": bench.Run, "soak": bench.Soak, "connect": bench.Connect} {
+		config := small(bench.WorkMixed)
+		config.Mix = map[string]int{"login": 1}
+		config.Requests, config.Duration = 0, time.Second
+		config.Target = connect(t, fake.Start(t))
+		not := errors.New("not now")
+		config.Ready = func(context.Context) error { return not }
+		if _, err := run(t.Context(), config, nil); !errors.Is(err, not) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

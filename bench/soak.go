@@ -19,18 +19,18 @@ func Soak(ctx context.Context, config Config, stop <-chan struct{}) (*report.Rep
 	if config.Rounds == 0 {
 		config.Rounds = DefaultRound
 	}
-	p, err := populate(ctx, config)
+	c, err := assemble(ctx, config, stop)
 	if err != nil {
 		return nil, err
 	}
-	c := p.newCrew(p.config.Rate, p.config.Pipeline, p.config.Connections)
 	defer c.close()
-	if err := c.connect(ctx, p.config.Connections, 0); err != nil {
-		return nil, err
-	}
+	p := c.population
 	s := &soak{crew: c, report: p.report(), all: measured{crew: c}}
 	if err := s.rounds(ctx, stop); err != nil {
-		return nil, err
+		if len(s.report.Seconds) == 0 {
+			return nil, err
+		}
+		return s.report, err
 	}
 	return s.report, p.conclude(ctx, s.report)
 }

@@ -39,6 +39,16 @@ func TestDivideAddsUp(t *testing.T) {
 	}
 }
 
+// Who only registers or connects has one chat, whatever the number of agents.
+func TestDivideNeedsNoChatsWhereNoneAreUsed(t *testing.T) {
+	for _, workload := range []string{bench.WorkRegister, bench.WorkConnect} {
+		shares, err := divide(report.Settings{Workload: workload, Connections: 50, Chats: 1, Users: 1, Members: 1, Requests: 50}, 3)
+		if err != nil || shares[2].Chats != 1 || shares[2].Connections == 0 {
+			t.Errorf("%s: %+v, %v", workload, shares, err)
+		}
+	}
+}
+
 func TestDivideRefusesWhatCannotBeDivided(t *testing.T) {
 	whole := report.Settings{Workload: bench.WorkSend, Connections: 3, Chats: 5, Users: 1, Members: 1}
 	few, search := whole, whole

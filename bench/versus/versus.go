@@ -151,6 +151,9 @@ func (o *Options) once(ctx context.Context, round int, c Contestant, work Work, 
 		config.Progress = func(p bench.Progress) { o.Progress(round, c.Name, work.Name, p) }
 	}
 	r, err := bench.Run(ctx, config, stop)
+	if errors.Is(err, bench.ErrStopped) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

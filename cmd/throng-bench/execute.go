@@ -47,11 +47,14 @@ func (c *loadCommand) execute(ctx context.Context, t terminal, s report.Settings
 	defer over()
 	r, err := run(ctx, config, stop)
 	progress.end()
-	if err != nil {
+	switch {
+	case err != nil && (r == nil || ctx.Err() != nil):
 		return at.explain(causeOf(ctx, err))
+	case err != nil: // what was measured is worth having, though nothing proves it
+		r.Warnings = append(r.Warnings, "the run did not come to its end: "+err.Error())
 	}
 	r.Command = t.command()
-	return c.publish(t, r)
+	return errors.Join(err, c.publish(t, r))
 }
 
 // interruptible ends the load at the first signal and everything at the second.

@@ -88,7 +88,7 @@ func status(err error, errs io.Writer) int {
 		return statusFaults
 	case errors.Is(err, errExpectation):
 		return statusExpectation
-	case errors.Is(err, errInterrupted):
+	case errors.Is(err, errInterrupted), errors.Is(err, bench.ErrStopped):
 		return statusInterrupted
 	}
 	return statusFailed

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"time"
 
 	"golang.org/x/term"
@@ -27,9 +28,17 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// command is the command line as typed. A secret is never part of it: secrets are
-// read from files.
-func (t terminal) command() []string { return append([]string{"throng-bench"}, t.args...) }
+// command is the command line as typed, without the passwords of URLs.
+func (t terminal) command() []string {
+	command := []string{"throng-bench"}
+	for _, arg := range t.args {
+		command = append(command, password.ReplaceAllString(arg, "${1}xxxxx@"))
+	}
+	return command
+}
+
+// password is one in a URL, with what stands before it.
+var password = regexp.MustCompile(`(://[^:/@]*:)[^/]*@`)
 
 // progress shows on standard error how far a run has come; nothing where that is
 // no terminal, or where it is not wanted.

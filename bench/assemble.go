@@ -115,7 +115,7 @@ func (m *measured) describe(r *report.Report) {
 		r.Load.LagP99 = report.Quantile(c.lag.histogram, 99)
 		r.Load.LagMax = report.Quantile(c.lag.histogram, 100)
 	}
-	r.Server.CPU = (m.usage[1].server.CPU - m.usage[0].server.CPU).Seconds()
+	r.Server.CPU = max(0, m.usage[1].server.CPU-m.usage[0].server.CPU).Seconds()
 	r.Server.Resident, r.Server.Peak = m.usage[1].server.Resident, m.usage[1].server.Peak
 	m.warn(r)
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"testing"
+
+	"throng/bench/report"
 )
 
 // A search finds the highest rate that holds, to within its precision, whatever
@@ -55,5 +57,25 @@ func TestClimbEnds(t *testing.T) {
 	broken := errors.New("broken")
 	if err := climb(1e6, count(broken)); !errors.Is(err, broken) {
 		t.Errorf("broken: %v", err)
+	}
+}
+
+// A rate does not hold where so many requests were never sent that the percentile would be theirs.
+func TestWhatWasNeverSentMissesAnObjective(t *testing.T) {
+	slo, err := report.ParseSLO("p99<20ms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := report.NewHistogram()
+	for range 990 {
+		report.Record(h, 1e6)
+	}
+	s := &capacitySearch{Capacity: Capacity{SLO: slo}}
+	for unsent, held := range map[int64]bool{0: true, 5: true, 15: false} {
+		r := &report.Report{Elapsed: 1, Total: report.Figures{OK: 990, Latency: report.Summarize(h)}}
+		r.Load.Offered, r.Load.Unsent = float64(990+unsent), unsent
+		if why := s.judge(r); (why == "") != held {
+			t.Errorf("%d of %d never sent: %q", unsent, 990+unsent, why)
+		}
 	}
 }

@@ -206,7 +206,7 @@ func (p *phase) row(now stage) {
 	second.At = time.Duration(use.at - p.start).Seconds()
 	second.Resident = use.server.Resident
 	if span := use.at - p.last.at; span > 0 && p.last.at > 0 {
-		second.CPU = float64(use.server.CPU-p.last.server.CPU) / float64(span)
+		second.CPU = max(0, float64(use.server.CPU-p.last.server.CPU)/float64(span)) // one that is gone has used none
 	}
 	p.last = use
 	p.rows = append(p.rows, second)

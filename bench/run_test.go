@@ -26,6 +26,13 @@ func TestAnOpenLoopOffersItsRate(t *testing.T) {
 			if r.Total.Requests < config.Requests || r.Total.OK != r.Total.Requests {
 				t.Errorf("%d requests, %d successes, want %d", r.Total.Requests, r.Total.OK, config.Requests)
 			}
+			due := int64(0)
+			for _, s := range r.Seconds {
+				due += s.Due
+			}
+			if due < config.Requests {
+				t.Errorf("the seconds tell of %d requests that were due", due)
+			}
 			// Five standard deviations of a Poisson process; a constant one has none.
 			if tolerance := 5 * math.Sqrt(3000) / 3000; math.Abs(r.Load.Offered/config.Rate-1) > tolerance {
 				t.Errorf("offered %g/s of %g/s", r.Load.Offered, config.Rate)

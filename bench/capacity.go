@@ -34,7 +34,7 @@ func FindCapacity(ctx context.Context, config Config, search Capacity, stop <-ch
 	if search.Trial == 0 {
 		search.Trial = DefaultTrial
 	}
-	config.Duration, config.Requests, config.Rate = search.Trial, 0, 0
+	config.Duration, config.Requests, config.Rate, config.Ramp = search.Trial, 0, 0, 0
 	before, release := beforeLoad(ctx, stop)
 	defer release()
 	p, err := populate(before, config)
@@ -86,7 +86,7 @@ func (s *capacitySearch) stopped() bool {
 
 // probe tells how far a closed loop comes, which no open loop can exceed by much.
 func (s *capacitySearch) probe(ctx context.Context) (float64, error) {
-	r, err := s.once(ctx, 0, span{duration: probeTime})
+	r, err := s.once(ctx, 0, span{warmup: s.config.Warmup, duration: probeTime})
 	if err != nil {
 		return 0, err
 	}
@@ -123,7 +123,7 @@ func (s *capacitySearch) trial(ctx context.Context, rate float64) (bool, error) 
 	if s.stopped() {
 		return false, ErrStopped
 	}
-	r, err := s.once(ctx, rate, span{warmup: trialWarmup, duration: s.Trial})
+	r, err := s.once(ctx, rate, span{warmup: s.config.Warmup, duration: s.Trial})
 	if err != nil {
 		return false, err
 	}

@@ -1,7 +1,7 @@
 // Package versus compares servers on the same work, side by side: in each round
-// every contestant is started afresh, does every work in turn, and is stopped, one
-// at a time, so that none takes from another and all share the machine's good and
-// bad minutes. What counts is the ratio to a reference within a round, and its
+// every contestant does every work in turn, each on a server that is started afresh
+// for it and stopped behind it, one at a time, so that none takes from another and
+// all share the machine's good and bad minutes. What counts is the ratio to a reference within a round, and its
 // median over the rounds.
 package versus
 
@@ -118,8 +118,7 @@ func Run(ctx context.Context, o Options, stop <-chan struct{}, done func(Result)
 	return nil
 }
 
-// contest lets one contestant do all works of a round: those of one promise after
-// the other, each on a server of its own.
+// contest lets one contestant do all works of a round.
 func (o *Options) contest(ctx context.Context, round int, c Contestant, stop <-chan struct{}, done func(Result) error) error {
 	for _, work := range o.Works {
 		if stopped(stop) {

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -48,7 +49,7 @@ func FindCapacity(ctx context.Context, config Config, search Capacity, stop <-ch
 		}
 	}
 	err = climb(s.Most, func(rate float64) (bool, error) { return s.trial(ctx, rate) })
-	if err != nil {
+	if err != nil && !errors.Is(err, errFaulty) {
 		return nil, err
 	}
 	r := s.best
@@ -62,8 +63,11 @@ func FindCapacity(ctx context.Context, config Config, search Capacity, stop <-ch
 		r.Warnings = append(r.Warnings, "no rate held: the figures are those of the last trial")
 	}
 	r.Curve, r.Interrupted = s.curve, s.stopped()
-	return r, p.verify(ctx, r)
+	return r, p.conclude(ctx, r)
 }
+
+// errFaulty ends a search: a rate at which messages are lost is no rate.
+var errFaulty = errors.New("verification found a fault")
 
 // capacitySearch is a search under way.
 type capacitySearch struct {
@@ -92,6 +96,9 @@ func (s *capacitySearch) probe(ctx context.Context) (float64, error) {
 	}
 	if s.stopped() {
 		return 0, ErrStopped
+	}
+	if _, err := s.verifyRound(ctx, r); err != nil {
+		return 0, err
 	}
 	if r.Total.PerS == 0 {
 		return 0, fmt.Errorf("nothing succeeded at all: %v", r.Total.Errors)
@@ -129,6 +136,11 @@ func (s *capacitySearch) trial(ctx context.Context, rate float64) (bool, error) 
 	}
 	if r.Interrupted {
 		return false, ErrStopped
+	}
+	// What a search of many trials must remember stays bounded: see Soak.
+	if clean, err := s.verifyRound(ctx, r); err != nil || !clean {
+		s.best, s.last = nil, r
+		return false, errors.Join(err, errFaulty)
 	}
 	why := s.judge(r)
 	s.last = r

@@ -30,6 +30,8 @@ type crew struct {
 	budget   budget
 	answers  answers
 
+	up           atomic.Int64 // connections that stand
+	downSince    int64        // owned by who calls gone; 0: a connection stood when it last looked
 	due          atomic.Int64 // open loop: what has become due since the last row
 	measuredFrom atomic.Int64 // what was due before it is not measured
 	ending       atomic.Bool  // nothing more is sent
@@ -217,6 +219,26 @@ func (c *crew) takeLedgers() {
 		c.faults.add(&s.faults)
 		s.mu.Unlock()
 	}
+}
+
+// firstLoss is why the first connection was lost.
+func (c *crew) firstLoss() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lostOnce
+}
+
+// gone reports whether there has been no connection for Timeout. It is called now
+// and then, by one goroutine.
+func (c *crew) gone() bool {
+	if c.up.Load() > 0 {
+		c.downSince = 0
+		return false
+	}
+	if c.downSince == 0 {
+		c.downSince = c.now()
+	}
+	return c.now()-c.downSince > int64(c.config.Timeout)
 }
 
 // refill lets every session send what it may.

@@ -257,3 +257,19 @@ func TestAClosedLoopHidesAStall(t *testing.T) {
 		t.Errorf("%d requests were slow, %d in flight", slow, inFlight)
 	}
 }
+
+// A number of requests is never reached where the server is gone for good: the run ends, and reports what there was.
+func TestAServerThatIsGoneEndsARunThatCounts(t *testing.T) {
+	config := small(bench.WorkSend)
+	config.Requests, config.Timeout, config.Verify = 1e9, 500*time.Millisecond, false
+	server := fake.Start(t)
+	config.Progress = func(p bench.Progress) {
+		if p.Second != nil && p.Second.OK > 0 {
+			server.Close()
+		}
+	}
+	r := on(t, server, config, bench.Run)
+	if !r.Interrupted || r.Total.OK == 0 || r.Total.OK == config.Requests {
+		t.Errorf("interrupted %v, %d successes", r.Interrupted, r.Total.OK)
+	}
+}

@@ -55,6 +55,9 @@ func (c *crew) await(ctx context.Context, n int64) error {
 			return ctx.Err()
 		case <-tick.C:
 			c.giveUp()
+			if c.gone() {
+				return fmt.Errorf("the server is gone: %w", c.firstLoss())
+			}
 			c.tell(Progress{Step: StepFill, Done: int(n - c.answers.left.Load()), All: int(n)})
 		}
 	}

@@ -186,7 +186,10 @@ func (p *phase) waitFor(ctx context.Context, over <-chan struct{}, now stage) {
 		case <-tick.C:
 			p.row(now)
 			p.crew.giveUp()
-			continue
+			if p.span.requests == 0 || !p.crew.gone() {
+				continue
+			}
+			p.early = true // or a number of requests would never be reached
 		case <-over:
 		case <-p.stop:
 			p.early = true

@@ -265,6 +265,7 @@ func (s *session) Lost(err error) {
 		return
 	}
 	defer s.crew.alive.Done()
+	s.crew.up.Add(-1)
 	s.conn = nil
 	what := "lost"
 	if s.timedOut.Swap(false) {
@@ -336,6 +337,7 @@ func (s *session) dial(ctx context.Context) error {
 		return errors.New("the connection was closed at once")
 	}
 	s.crew.alive.Add(1)
+	s.crew.up.Add(1)
 	s.conn = conn
 	s.link.Store(&conn)
 	s.freed = s.crew.now() // until then nothing could be sent

@@ -136,7 +136,11 @@ func (o *Options) contest(ctx context.Context, round int, c Contestant, stop <-c
 
 // once lets one contestant do one work, on an empty server.
 func (o *Options) once(ctx context.Context, round int, c Contestant, work Work, stop <-chan struct{}, done func(Result) error) error {
-	time.Sleep(o.Pause)
+	select {
+	case <-time.After(o.Pause):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	server, err := c.Start(ctx, work.Promise)
 	if err != nil {
 		return err
@@ -160,7 +164,7 @@ func (o *Options) once(ctx context.Context, round int, c Contestant, work Work, 
 		return nil
 	}
 	if r.Verdict != nil && !r.Verdict.OK {
-		return errors.Join(ErrFaults, fmt.Errorf("%d faults, the first: %v", r.Verdict.Faults, r.Verdict.Examples[:1]))
+		return fmt.Errorf("%w: %d faults, as %q", ErrFaults, r.Verdict.Faults, r.Verdict.Examples)
 	}
 	return done(Result{Round: round, Contestant: c.Name, Work: work, Config: server.Config, Report: r})
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -9,17 +10,39 @@ import (
 	"throng/bench/versus"
 )
 
-// contestants are Throng and the peers that were asked for.
-func (c *versusCommand) contestants() ([]versus.Contestant, error) {
+// contestants are Throng and those of the peers that were asked for that are on this
+// machine. It tells of the others.
+func (c *versusCommand) contestants(ctx context.Context, t terminal) ([]versus.Contestant, error) {
 	list := []versus.Contestant{{Name: "throng", Start: c.startThrong}}
 	for _, name := range c.Peers {
 		peer, ok := c.peers()[strings.TrimSpace(name)]
 		if !ok {
 			return nil, fmt.Errorf("%w: --peers: there is no %q; there are redis, nats and postgres", errUsage, name)
 		}
+		here, err := c.isHere(ctx, peer)
+		if err != nil {
+			return nil, err
+		}
+		if !here {
+			_, _ = fmt.Fprintf(t.errs, "throng-bench: %s is left out: it is not on this machine\n", peer.Name)
+			continue
+		}
 		list = append(list, peer)
 	}
 	return list, nil
+}
+
+// isHere starts a peer, and stops it, to see whether it is on this machine.
+func (c *versusCommand) isHere(ctx context.Context, peer versus.Contestant) (bool, error) {
+	server, err := peer.Start(ctx, versus.Durable)
+	if errors.Is(err, start.ErrMissing) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("start %s: %w", peer.Name, err)
+	}
+	server.Stop()
+	return true, nil
 }
 
 func (c *versusCommand) peers() map[string]versus.Contestant {

@@ -40,7 +40,7 @@ type versusCommand struct {
 func (c *versusCommand) run(ctx context.Context, t terminal) error {
 	ctx, stop, release := interruptible(ctx)
 	defer release()
-	options, err := c.options()
+	options, err := c.options(ctx, t)
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func (c *versusCommand) keep(r *versus.Result) error {
 	return writeFile(path, func(w io.Writer) error { return report.Write(w, r.Report) })
 }
 
-func (c *versusCommand) options() (o versus.Options, err error) {
+func (c *versusCommand) options(ctx context.Context, t terminal) (o versus.Options, err error) {
 	sizes, err := load.ParseSizes(c.Size)
 	if err != nil {
 		return o, fmt.Errorf("%w: --size: %w", errUsage, err)
@@ -107,7 +107,7 @@ func (c *versusCommand) options() (o versus.Options, err error) {
 	if len(o.Works) == 0 {
 		return o, fmt.Errorf("%w: no work's name contains any of %q", errUsage, c.Work)
 	}
-	o.Contestants, err = c.contestants()
+	o.Contestants, err = c.contestants(ctx, t)
 	return o, err
 }
 

@@ -124,6 +124,9 @@ func (c *capacityCommand) run(ctx context.Context, t terminal) error {
 	if err != nil {
 		return err
 	}
+	if c.Rate != 0 || c.Requests != 0 || c.Duration != 0 || c.Ramp != 0 {
+		return fmt.Errorf("%w: a search chooses its rates and lasts --trial for each: no --rate, --requests, --duration or --ramp", errUsage)
+	}
 	search := bench.Capacity{SLO: slo, Trial: c.Trial, Most: c.Most}
 	c.Duration = c.Trial
 	s := report.Settings{Workload: "capacity", Mode: c.Mode, Count: c.Count, Mix: mix}

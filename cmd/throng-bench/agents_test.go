@@ -10,10 +10,11 @@ import (
 )
 
 // beginAgent starts an agent and returns where it waits.
-func beginAgent(t testing.TB, secret string) (*process, string) {
+func beginAgent(t testing.TB, secret string) (p *process, addr string) {
 	t.Helper()
-	p := begin(t, "agent", "--listen", "127.0.0.1:0", "--secret-file", secret)
-	return p, p.readyWord(t, "listen")
+	p = begin(t, "agent", "--listen", "127.0.0.1:0", "--secret-file", secret)
+	addr = p.readyWord(t, "listen")
+	return p, addr
 }
 
 func TestAgentsGiveOneReportThatIsVerifiedAndRefuseAWrongSecret(t *testing.T) {

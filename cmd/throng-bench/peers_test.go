@@ -110,3 +110,18 @@ func TestVersusPrintsTheTableOfRatiosAndKeepsEveryReport(t *testing.T) {
 		}
 	}
 }
+
+func TestCtrlCEndsVersusWithTheServerThatRuns(t *testing.T) {
+	t.Parallel()
+	dir, tty := scratch(t), openConsole(t)
+	p := launch{errs: tty}.begin(t, with("versus", people, "--peers", "redis", "-d", "1h", "--warmup", "0s", "--pause", "0s", "-c", "4", "--work", "P16", "--dir", dir)...)
+	tty.awaitLoad(t, p)
+	if len(servers(t, dir)) != 1 {
+		t.Errorf("servers: %v, want Throng's, which is the first", servers(t, dir))
+	}
+	tty.types(t, "\x03")
+	if status := p.wait(t); status != interrupted {
+		t.Errorf("status %d: %s", status, tty)
+	}
+	vacant(t, dir)
+}

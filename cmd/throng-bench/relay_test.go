@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
+	"maps"
 	"net"
 	"sync"
 	"testing"
@@ -155,5 +156,5 @@ func (r *relay) sent() int {
 func (r *relay) connections() map[string]int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.sources
+	return maps.Clone(r.sources)
 }

@@ -110,23 +110,14 @@ func TestFlagsMayComeFromTheEnvironment(t *testing.T) {
 // endless is a run that only a signal ends.
 var endless = with("send", "-d", "1h", "--warmup", "0s", "-c", "4", people)
 
-// beginWithServer starts a run and waits until its own server is there.
-func beginWithServer(t testing.TB, dir string, args ...string) *process {
-	t.Helper()
-	p := begin(t, args...)
-	eventually(t, "a server of its own", func() bool {
-		if !p.running() {
-			t.Fatalf("it ended: %s", p.errs)
-		}
-		return len(servers(t, dir)) == 1
-	})
-	return p
-}
-
 func TestAProgramThatIsKilledLeavesNoServerBehind(t *testing.T) {
 	t.Parallel()
-	dir := scratch(t)
-	p := beginWithServer(t, dir, with(endless, "--dir", dir)...)
+	dir, tty := scratch(t), openConsole(t)
+	p := launch{errs: tty}.begin(t, with(endless, "--dir", dir)...)
+	tty.awaitLoad(t, p) // a server that still has something to print would die of it
+	if len(servers(t, dir)) != 1 {
+		t.Fatalf("servers: %v, want one of its own", servers(t, dir))
+	}
 	p.signal(t, syscall.SIGKILL)
 	p.wait(t)
 	eventually(t, "the end of the server", func() bool { return len(servers(t, dir)) == 0 })

@@ -4,6 +4,7 @@ package main_test
 
 import (
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -134,6 +135,17 @@ func TestARunWithoutASingleSuccessEndsWithStatus1(t *testing.T) {
 	relay := startRelay(t, server, fault{refuse: 1})
 	got := run(t, with("send", "-n", "20", "-c", "2", "--warmup", "0s", people, "--addr", relay.addr())...)
 	got.ends(t, failed, "nothing succeeded")
+}
+
+func TestAnswersThatTakeLongerThanTheTimeoutAreErrorsOfThatKind(t *testing.T) {
+	t.Parallel()
+	server, _ := serve(t)
+	relay := startRelay(t, server, fault{silence: 1})
+	got := run(t, with("send", "-n", "20", "-c", "2", "--warmup", "0s", people, "--addr", relay.addr(), "--timeout", "50ms", "--verify=false")...)
+	got.ends(t, failed, "nothing succeeded")
+	if !strings.Contains(got.out, "× timeout") || !strings.Contains(got.out, "no answer for 50ms") {
+		t.Errorf("it printed %s", got.out)
+	}
 }
 
 func TestAnObjectiveThatNoRateMeetsEndsWithStatus4(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"throng/bench/check"
@@ -23,11 +24,18 @@ type population struct {
 	disk   *report.Disk
 	sample sample
 
-	numbered int // sessions so far, of all crews
+	scratch  sync.Pool // of *scratch
+	numbered int       // sessions so far, of all crews
 	ledgers  []check.Ledger
 	faults   faults // what single pages told
 
 	verification verification
+}
+
+// init makes what needs no server.
+func (p *population) init() {
+	p.sample.init(&p.config)
+	p.scratch.New = func() any { return new(scratch) }
 }
 
 // now is nanoseconds on the run's clock, which never goes back.
@@ -48,7 +56,7 @@ func populate(ctx context.Context, config Config) (*population, error) {
 		config: config, epoch: time.Now(),
 		plan: target.Plan{Users: config.Users, Chats: config.Chats, Members: config.Members, Seed: config.Seed},
 	}
-	p.sample.init(&config)
+	p.init()
 	var err error
 	if p.info, err = config.Target.Describe(ctx); err != nil {
 		return nil, fmt.Errorf("ask the server what it is: %w", err)

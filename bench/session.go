@@ -45,14 +45,20 @@ type session struct {
 	unsent    int64       // measured requests that were due and never sent
 	late      []int64     // of the batch being sent
 	ledger    ledger
-	sampled   uint32      // the bits of the sample that the ledger has been cut down to
-	ops       []target.Op // of the batch being sent
-	texts     []byte      // theirs
-	sentTo    int         // bytes of texts sent, not yet noted in the recorder
-	freed     int64       // open loop: since when the window has had room
-	asked     bool        // something, ever
-	pause     int64       // closed loop: nothing is sent until then, since the server is over a limit of load
-	faults    faults      // what no server may answer, as far as one page tells
+	sampled   uint32   // the bits of the sample that the ledger has been cut down to
+	batch     *scratch // while fill is at it
+	sentTo    int      // bytes of texts sent, not yet noted in the recorder
+	freed     int64    // open loop: since when the window has had room
+	asked     bool     // something, ever
+	pause     int64    // closed loop: nothing is sent until then, since the server is over a limit of load
+	faults    faults   // what no server may answer, as far as one page tells
+}
+
+// scratch is where a batch is made. Sessions share a few, so that thousands of them
+// need no memory for it and those at work find it in the processor's cache.
+type scratch struct {
+	ops   []target.Op
+	texts []byte // theirs
 }
 
 // fill sends as much as is due and the window has room for. Its caller holds mu.
@@ -60,18 +66,21 @@ func (s *session) fill() {
 	if s.conn == nil {
 		return
 	}
-	s.ops, s.texts = s.ops[:0], s.texts[:0]
+	scratch := s.crew.scratch.Get().(*scratch)
+	defer s.crew.scratch.Put(scratch)
+	s.batch = scratch
+	scratch.ops, scratch.texts = scratch.ops[:0], scratch.texts[:0]
 	now := s.crew.now()
 	if s.crew.open() {
 		s.takeDue(now)
 	} else {
 		s.takeBudget(now)
 	}
-	if len(s.ops) == 0 {
+	if len(scratch.ops) == 0 {
 		return
 	}
 	s.submitting.Store(now)
-	err := s.conn.Submit(s.ops)
+	err := s.conn.Submit(scratch.ops)
 	s.submitting.Store(0)
 	if err != nil {
 		s.conn = nil // Lost follows
@@ -141,12 +150,13 @@ func (s *session) takeBudget(now int64) {
 // ask makes the next request and notes it as in flight. It is the place-th of the
 // run where that counts (when chats are filled in turn), else -1.
 func (s *session) ask(due, now, place int64) {
-	s.ops = append(s.ops, target.Op{})
-	op := &s.ops[len(s.ops)-1]
+	b := s.batch
+	b.ops = append(b.ops, target.Op{})
+	op := &b.ops[len(b.ops)-1]
 	if s.crew.filling {
-		s.texts = s.choice.askFill(op, s.texts, place)
+		b.texts = s.choice.askFill(op, b.texts, place)
 	} else {
-		s.texts = s.choice.ask(op, s.texts)
+		b.texts = s.choice.ask(op, b.texts)
 	}
 	f := flight{due: due, sent: now, kind: op.Kind, chat: uint32(op.Chat), index: op.Index, count: uint32(op.Count)}
 	if op.Kind == target.Send {

@@ -37,7 +37,7 @@ func BenchmarkSession(b *testing.B) {
 				b.Fatal(err)
 			}
 			p := &population{config: config, epoch: time.Now(), plan: target.Plan{Users: 1000, Chats: 1000, Members: 10}}
-			p.sample.init(&config)
+			p.init()
 			var err error
 			if p.work, err = newWork(&config, p.plan, true); err != nil {
 				b.Fatal(err)
@@ -87,7 +87,7 @@ func TestLagIsOfTheGeneratorAlone(t *testing.T) {
 		Workload: WorkSend, Connections: 1, Pipeline: 8, Requests: 1, Chats: 1, Users: 1, Members: 1, SizeMin: 64, SizeMax: 64,
 	}}
 	p := &population{config: config, epoch: time.Now().Add(-time.Hour), plan: target.Plan{Users: 1, Chats: 1, Members: 1}}
-	p.sample.init(&config)
+	p.init()
 	var err error
 	if p.work, err = newWork(&config, p.plan, true); err != nil {
 		t.Fatal(err)

@@ -14,7 +14,7 @@ import (
 	"throng/codec"
 )
 
-// keepOutBytes is the largest buffer for requests that a connection keeps.
+// keepOutBytes is the largest buffer for requests that is kept.
 const keepOutBytes = 64 << 10
 
 // conn is one connection of the load.
@@ -24,8 +24,6 @@ type conn struct {
 	sink   target.Sink
 	asked  asked
 	end    end
-
-	out []byte // owned by Submit
 
 	// Owned by run.
 	frames   frames
@@ -53,12 +51,14 @@ func (t *Target) Dial(ctx context.Context, how target.Dial, sink target.Sink) (t
 // and not for ever: Throng reads on, whatever it has to answer.
 func (c *conn) Submit(ops []target.Op) error {
 	c.asked.push(ops)
-	out := c.out[:0]
+	buffer := c.target.out.Get().(*[]byte)
+	defer c.target.out.Put(buffer)
+	out := (*buffer)[:0]
 	for i := range ops {
 		out = c.append(out, &ops[i])
 	}
-	if c.out = out; cap(out) > keepOutBytes {
-		c.out = nil
+	if *buffer = out; cap(out) > keepOutBytes {
+		*buffer = nil
 	}
 	if _, err := c.socket.Write(out); err != nil {
 		return c.shut(fmt.Errorf("write: %w", err))

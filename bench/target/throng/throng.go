@@ -13,6 +13,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"sync"
 
 	"throng/bench/target"
 	"throng/codec"
@@ -32,6 +33,7 @@ type Target struct {
 
 	addr string
 	idle pool
+	out  sync.Pool // of *[]byte: the connections share a few buffers, each for the time of one write
 
 	// Set by Prepare, read-only afterwards.
 	plan  target.Plan
@@ -46,7 +48,7 @@ func New(addr string) (*Target, error) {
 	if err := codec.WarmAnswers(); err != nil {
 		return nil, err
 	}
-	return &Target{addr: addr}, nil
+	return &Target{addr: addr, out: sync.Pool{New: func() any { return new([]byte) }}}, nil
 }
 
 // Describe sees that a Throng is there, by a ping, and tells what the Target was

@@ -101,7 +101,11 @@ func (s *site) contestant() *versus.Server {
 
 // oneLine puts a configuration of several lines into one.
 func oneLine(config string) string {
-	return strings.Join(strings.FieldsFunc(config, func(r rune) bool { return r == '\n' }), "; ")
+	var lines []string
+	for line := range strings.Lines(config) {
+		lines = append(lines, strings.TrimSpace(line))
+	}
+	return strings.NewReplacer("{; ", "{ ", "; }", " }").Replace(strings.Join(lines, "; "))
 }
 
 func (c *versusCommand) startThrong(ctx context.Context, p versus.Promise) (*versus.Server, error) {

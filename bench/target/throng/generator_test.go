@@ -1,25 +1,17 @@
 package throng
 
 import (
-	"bufio"
-	"encoding/binary"
 	"fmt"
-	"net"
-	"os"
-	"os/exec"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"throng/bench/internal/noop"
 	"throng/bench/target"
 	"throng/codec"
 )
-
-// responderEnv makes the test binary a responder instead.
-const responderEnv = "THRONG_TEST_RESPONDER"
 
 // BenchmarkGenerator measures what the generator itself can do: it sends to a
 // responder that does nothing but answer, a process of its own, in a closed loop
@@ -32,7 +24,7 @@ const responderEnv = "THRONG_TEST_RESPONDER"
 func BenchmarkGenerator(b *testing.B) {
 	for _, conns := range []int{1, 4, 64} {
 		b.Run(fmt.Sprintf("connections=%d", conns), func(b *testing.B) {
-			tg := open(b, startResponder(b))
+			tg := open(b, noop.Start(b))
 			tg.plan, tg.users, tg.chats = target.Plan{Users: 1, Chats: 1, Members: 1}, []user{newUser()}, []int64{codec.MaxChat}
 			l := &load{text: codec.Text(strings.Repeat("letters ", 8)), done: make(chan error, 1)}
 			l.left.Store(int64(b.N))
@@ -125,82 +117,4 @@ func processorTime(b *testing.B) (user, system time.Duration) {
 		b.Fatal(err)
 	}
 	return time.Duration(used.Utime.Nano()), time.Duration(used.Stime.Nano())
-}
-
-// startResponder starts the responder and returns its address. It ends when its
-// standard input does, and that is when the benchmark is over or dead.
-func startResponder(b *testing.B) string {
-	b.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), responderEnv+"=1")
-	cmd.Stderr = os.Stderr
-	lifeline, err := cmd.StdinPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		_ = lifeline.Close()
-		_ = cmd.Wait()
-	})
-	addr, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		b.Fatal(err)
-	}
-	return strings.TrimSpace(addr)
-}
-
-// respond is the responder: a server that answers every frame with the next index
-// and looks at nothing.
-func respond() {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		panic(err)
-	}
-	_, _ = fmt.Fprintln(os.Stdout, listener.Addr())
-	var ended sync.WaitGroup
-	ended.Go(func() {
-		_, _ = bufio.NewReader(os.Stdin).ReadByte()
-		_ = listener.Close()
-	})
-	for {
-		conn, err := listener.Accept()
-		if err != nil {
-			ended.Wait()
-			return
-		}
-		go answerAll(conn)
-	}
-}
-
-func answerAll(conn net.Conn) {
-	defer conn.Close()
-	in, out, held, index := make([]byte, 64<<10), []byte(nil), 0, int64(0)
-	for {
-		n, err := conn.Read(in[held:])
-		if err != nil {
-			return
-		}
-		held += n
-		rest := in[:held]
-		out = out[:0]
-		for len(rest) >= headerBytes {
-			size := headerBytes + int(binary.BigEndian.Uint32(rest))
-			if size > len(rest) {
-				break
-			}
-			rest, index = rest[size:], index+1
-			out = codec.AppendSent(out, index)
-		}
-		held = copy(in, rest)
-		if _, err := conn.Write(out); err != nil {
-			return
-		}
-	}
 }

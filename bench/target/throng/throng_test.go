@@ -11,16 +11,14 @@ import (
 	"time"
 
 	"throng/bench/internal/conformance"
+	"throng/bench/internal/noop"
 	"throng/bench/internal/realserver"
 	"throng/bench/target"
 	"throng/codec"
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(responderEnv) != "" {
-		respond()
-		return
-	}
+	noop.Respond()
 	os.Exit(realserver.Main(m))
 }
 

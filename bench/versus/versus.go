@@ -87,6 +87,7 @@ type Options struct {
 	Rounds      int
 	Timeout     time.Duration
 	Ledger      int
+	Lines       []string      // of the corpus, see bench.Config
 	Pause       time.Duration // before each contestant, for the disk to come to rest
 	Progress    func(round int, contestant, work string, p bench.Progress)
 }
@@ -147,7 +148,7 @@ func (o *Options) once(ctx context.Context, round int, c Contestant, work Work, 
 	}
 	defer server.Stop()
 	config := bench.Config{
-		Settings: work.Settings, Target: server.Target, Addr: server.Addr, Timeout: o.Timeout, LedgerEntries: o.Ledger,
+		Settings: work.Settings, Target: server.Target, Addr: server.Addr, Timeout: o.Timeout, LedgerEntries: o.Ledger, Lines: o.Lines,
 		Pid: server.Pid, Tree: server.Tree, DataDir: server.DataDir,
 	}
 	if o.Progress != nil {

@@ -99,6 +99,12 @@ func (c *versusCommand) options(ctx context.Context, t terminal) (o versus.Optio
 		SizeMin: sizes.Min, SizeMax: sizes.Max, Verify: c.Verify, Seed: cmp.Or(c.Seed, rand.Uint64()>>seedShift),
 	}
 	o = versus.Options{Rounds: c.Rounds, Timeout: c.Timeout, Ledger: c.Ledger, Pause: c.Pause}
+	if c.Corpus != "" {
+		common.Corpus = filepath.Base(c.Corpus)
+		if o.Lines, err = readCorpus(c.Corpus); err != nil {
+			return o, fmt.Errorf("%w: --corpus: %w", errUsage, err)
+		}
+	}
 	for _, work := range versus.Works(common) {
 		if c.wants(work.Name) {
 			o.Works = append(o.Works, work)

@@ -31,7 +31,7 @@ type crew struct {
 	answers  answers
 
 	up           atomic.Int64 // connections that stand
-	downSince    int64        // owned by who calls gone; 0: a connection stood when it last looked
+	downSince    atomic.Int64 // when the last of them ended
 	due          atomic.Int64 // open loop: what has become due since the last row
 	measuredFrom atomic.Int64 // what was due before it is not measured
 	ending       atomic.Bool  // nothing more is sent
@@ -228,17 +228,9 @@ func (c *crew) firstLoss() error {
 	return c.lostOnce
 }
 
-// gone reports whether there has been no connection for Timeout. It is called now
-// and then, by one goroutine.
+// gone reports whether there has been no connection for Timeout.
 func (c *crew) gone() bool {
-	if c.up.Load() > 0 {
-		c.downSince = 0
-		return false
-	}
-	if c.downSince == 0 {
-		c.downSince = c.now()
-	}
-	return c.now()-c.downSince > int64(c.config.Timeout)
+	return c.up.Load() == 0 && c.now()-c.downSince.Load() > int64(c.config.Timeout)
 }
 
 // refill lets every session send what it may.

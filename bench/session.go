@@ -275,6 +275,7 @@ func (s *session) Lost(err error) {
 		return
 	}
 	defer s.crew.alive.Done()
+	s.crew.downSince.Store(s.crew.now()) // before up is seen to be 0
 	s.crew.up.Add(-1)
 	s.conn = nil
 	what := "lost"

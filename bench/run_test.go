@@ -133,9 +133,8 @@ func TestAStopBeforeTheLoadEndsTheRun(t *testing.T) {
 					once.Do(func() { close(stop) })
 				}
 			}
-			began := time.Now()
-			if _, err := run(t.Context(), config, stop); !errors.Is(err, bench.ErrStopped) || time.Since(began) > 10*time.Second {
-				t.Errorf("%s, stopped at %s: %v after %v", name, step, err, time.Since(began))
+			if _, err := run(t.Context(), config, stop); !errors.Is(err, bench.ErrStopped) {
+				t.Errorf("%s, stopped at %s: %v", name, step, err)
 			}
 		}
 	}

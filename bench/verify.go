@@ -27,10 +27,7 @@ type verification struct {
 
 // verify holds all that the crews have seen against the server, once, at the end.
 func (p *population) verify(ctx context.Context, r *report.Report) error {
-	if !p.config.Verify {
-		return nil
-	}
-	_, err := p.holdAgainst(ctx, r, (*check.Checker).Check)
+	_, err := p.verifyRound(ctx, r)
 	return err
 }
 

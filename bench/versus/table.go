@@ -49,26 +49,16 @@ func (t *Table) reference(round int) float64 {
 	return 0
 }
 
-// median of the rounds: the middle one, or the mean of the middle two.
-func median(of []float64) float64 {
-	sorted := slices.Sorted(slices.Values(of))
-	middle := len(sorted) / 2
-	if len(sorted)%2 == 1 {
-		return sorted[middle]
-	}
-	return (sorted[middle-1] + sorted[middle]) / 2
-}
-
 // String is the cell as the table shows it: median ratio, range, rate and p99.
 func (c cell) String() string {
 	if len(c.rates) == 0 {
 		return "–"
 	}
-	text := report.Rate(median(c.rates)) + ", p99 " + report.Millis(median(c.p99s))
+	text := report.Rate(report.Median(c.rates)) + ", p99 " + report.Millis(report.Median(c.p99s))
 	if len(c.ratios) == 0 {
 		return text
 	}
-	return fmt.Sprintf("%s (%s-%s): %s", number(median(c.ratios)), number(slices.Min(c.ratios)), number(slices.Max(c.ratios)), text)
+	return fmt.Sprintf("%s (%s-%s): %s", number(report.Median(c.ratios)), number(slices.Min(c.ratios)), number(slices.Max(c.ratios)), text)
 }
 
 // number writes a ratio with three figures at most and no leading zero.

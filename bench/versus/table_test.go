@@ -82,7 +82,7 @@ func TestMedian(t *testing.T) {
 		of   []float64
 		want float64
 	}{{[]float64{3}, 3}, {[]float64{9, 1, 2}, 2}, {[]float64{4, 1, 3, 2}, 2.5}} {
-		if got := median(c.of); got != c.want {
+		if got := report.Median(c.of); got != c.want {
 			t.Errorf("%v: %g, want %g", c.of, got, c.want)
 		}
 	}

@@ -283,3 +283,31 @@ func TestWhatWaitsIsSyncedAtOnce(t *testing.T) {
 		t.Errorf("%d messages that waited took %d syncs", waiting, syncs)
 	}
 }
+
+// A commit that is too large for the memtable goes another way through Pebble, and
+// comes back with its batch empty; its answers wait for the sync all the same.
+func TestALargeCommitIsSyncedToo(t *testing.T) {
+	mem := newCrashFS()
+	d := newDisk(mem)
+	s := openFor(t, d)
+	c := newClient(s)
+	c.group(7, alice)
+	gate := holdSyncs(d, shardName(int(s.ShardOf(7))))
+	const largeText = 64 << 10 // bytes
+	large := make([]Op, 1+int(planMemory(s.config.Memory, s.config.Shards).memtable)/largeText)
+	for i := range large {
+		large[i] = sendOp(7, alice, strings.Repeat("x", largeText), "")
+	}
+	c.submit(s.ShardOf(7), large)
+	<-gate.blocked
+	time.Sleep(20 * time.Millisecond)
+	if n := len(c.home); n != 0 {
+		t.Errorf("%d batches are answered before the sync", n)
+	}
+	gate.release()
+	c.wait(1)
+	crashed := newClient(openFor(t, mem.clone(0, nil)))
+	if n := len(crashed.history(t, 7, alice)); n != len(large) {
+		t.Errorf("after a crash there are %d messages of %d", n, len(large))
+	}
+}

@@ -71,6 +71,8 @@ type Server struct {
 	cmd  *exec.Cmd
 	log  *output
 	done chan struct{} // closed when the process has ended
+
+	awaited bool // the test has seen it end
 }
 
 // Start starts a server on a fresh directory and a free port of loopback, waits
@@ -81,8 +83,18 @@ func Start(t testing.TB, args ...string) *Server {
 	return StartIn(t, filepath.Join(t.TempDir(), "data"), args...)
 }
 
-// StartIn starts a server on a directory, of an earlier one for instance.
+// StartIn starts a server on a directory, of an earlier one for instance, and
+// waits until it is ready.
 func StartIn(t testing.TB, dir string, args ...string) *Server {
+	t.Helper()
+	s := Launch(t, dir, args...)
+	s.AwaitReady(t)
+	return s
+}
+
+// Launch starts a server on a directory and does not wait for it: AwaitReady does,
+// and until then there is no Ready.
+func Launch(t testing.TB, dir string, args ...string) *Server {
 	t.Helper()
 	path, err := built.path()
 	if err != nil {
@@ -100,7 +112,6 @@ func StartIn(t testing.TB, dir string, args ...string) *Server {
 		close(s.done)
 	}()
 	t.Cleanup(func() { s.end(t) })
-	s.awaitReady(t)
 	return s
 }
 
@@ -114,7 +125,9 @@ func environment() (env []string) {
 	return env
 }
 
-func (s *Server) awaitReady(t testing.TB) {
+// AwaitReady waits for the ready line and fills Ready. That the server ends first
+// ends the test.
+func (s *Server) AwaitReady(t testing.TB) {
 	t.Helper()
 	select {
 	case line := <-s.log.ready:
@@ -152,6 +165,22 @@ func (s *Server) Kill(t testing.TB) {
 	s.await(t)
 }
 
+// TryKill kills it, and waits for its end. It returns whether the kill is what
+// ended it: false where it had ended by itself before.
+func (s *Server) TryKill(t testing.TB) bool {
+	t.Helper()
+	_ = s.cmd.Process.Kill() // it may have ended
+	s.await(t)
+	status, ok := s.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
+}
+
+// SaidReady reports whether its ready line has come.
+func (s *Server) SaidReady() bool { return strings.Contains(s.log.String(), "throng ready ") }
+
+// Output is what it has said so far.
+func (s *Server) Output() string { return s.log.String() }
+
 // Stop asks it to drain, waits for its end, and returns its exit status.
 func (s *Server) Stop(t testing.TB) int {
 	t.Helper()
@@ -164,6 +193,7 @@ func (s *Server) await(t testing.TB) {
 	t.Helper()
 	select {
 	case <-s.done:
+		s.awaited = true
 	case <-time.After(hangGuard):
 		t.Fatalf("realserver: it does not end:\n%s", s.log)
 	}
@@ -172,7 +202,7 @@ func (s *Server) await(t testing.TB) {
 func (s *Server) end(t testing.TB) {
 	_ = s.cmd.Process.Kill() // it may have ended
 	<-s.done
-	if t.Failed() {
+	if failed := s.cmd.ProcessState.ExitCode() > 0; t.Failed() && (failed || !s.awaited) { // of a thousand that were killed, all would be too much
 		t.Logf("the server's output:\n%s", s.log)
 	}
 }

@@ -62,6 +62,9 @@ func FindCapacity(ctx context.Context, config Config, search Capacity, stop <-ch
 	if s.best == nil {
 		r.Warnings = append(r.Warnings, "no rate held: the figures are those of the last trial")
 	}
+	if s.best != nil && s.Most <= s.best.Settings.Rate {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("even the highest rate that was to be tried, %s, held: the limit may be above it", report.Rate(s.Most)))
+	}
 	r.Curve, r.Interrupted = s.curve, s.stopped()
 	return r, p.conclude(ctx, r)
 }
@@ -154,8 +157,17 @@ func (s *capacitySearch) trial(ctx context.Context, rate float64) (bool, error) 
 	return why == "", nil
 }
 
-// judge returns why a trial did not hold; empty: it did.
+// judge returns why a trial did not hold; empty: it did. Where the generator itself
+// was late, the reason says so: the server is not to blame then.
 func (s *capacitySearch) judge(r *report.Report) string {
+	why := s.missed(r)
+	if why != "" && r.Load.LagP99 > lagTolerated.Seconds()*1e3 {
+		why += fmt.Sprintf(" (but the generator was late by p99 %s)", report.Millis(r.Load.LagP99))
+	}
+	return why
+}
+
+func (s *capacitySearch) missed(r *report.Report) string {
 	due := r.Load.Offered * r.Elapsed
 	if done := float64(r.Total.OK); done < keptUp*due {
 		return fmt.Sprintf("%.1f %% of what was due was done", 100*done/due)

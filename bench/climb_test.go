@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 
 	"throng/bench/report"
@@ -76,6 +77,10 @@ func TestWhatWasNeverSentMissesAnObjective(t *testing.T) {
 		r.Load.Offered, r.Load.Unsent = float64(990+unsent), unsent
 		if why := s.judge(r); (why == "") != held {
 			t.Errorf("%d of %d never sent: %q", unsent, 990+unsent, why)
+		}
+		r.Load.LagP99 = 2 * lagTolerated.Seconds() * 1e3
+		if why := s.judge(r); (why != "") != strings.Contains(why, "the generator was late") {
+			t.Errorf("%d of %d never sent by a late generator: %q", unsent, 990+unsent, why)
 		}
 	}
 }

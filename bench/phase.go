@@ -102,7 +102,8 @@ func (p *phase) endPacing(ctx context.Context) {
 // begin lets the sessions ask.
 func (p *phase) begin() error {
 	c := p.crew
-	p.start = c.now()
+	p.last = c.usage()
+	p.start = p.last.at
 	c.measuredFrom.Store(p.start + int64(p.span.warmup))
 	if p.span.requests > 0 {
 		c.answers.expect(p.span.requests)

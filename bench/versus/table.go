@@ -101,7 +101,7 @@ func (t *Table) head() string {
 	for _, result := range t.Results {
 		rounds = max(rounds, result.Round)
 	}
-	return fmt.Sprintf("Ratios to %s, %q, of the same round: median (range) of %d rounds; then median rate and p99.\n"+
+	return fmt.Sprintf("Ratios to %s, %q, of the same round: median (range), rounds: %d; then median rate and p99.\n"+
 		"%d connections, %d chats, texts of %s, %v measured each. %s, %d cores, generator included; %s, %s, commit %s.\n\n",
 		Reference, referenceWork, rounds, s.Connections, s.Chats, load.Sizes{Min: s.SizeMin, Max: s.SizeMax}.String()+" bytes", s.Duration,
 		r.Machine.CPU, r.Machine.Cores, r.Machine.OS, r.Tool.Go, r.Tool.Commit)

@@ -76,14 +76,3 @@ func TestTableTellsWhatWasCompared(t *testing.T) {
 		}
 	}
 }
-
-func TestMedian(t *testing.T) {
-	for _, c := range []struct {
-		of   []float64
-		want float64
-	}{{[]float64{3}, 3}, {[]float64{9, 1, 2}, 2}, {[]float64{4, 1, 3, 2}, 2.5}} {
-		if got := report.Median(c.of); got != c.want {
-			t.Errorf("%v: %g, want %g", c.of, got, c.want)
-		}
-	}
-}

@@ -84,6 +84,21 @@ func TestCtrlCEndsTheLoadOfAllAgents(t *testing.T) {
 	}
 }
 
+func TestAgentsConnectTogether(t *testing.T) {
+	t.Parallel()
+	addr, _ := serve(t)
+	secret, path := filepath.Join(t.TempDir(), "secret"), filepath.Join(t.TempDir(), "r.json")
+	write(t, secret, "correct horse battery staple")
+	_, a := beginAgent(t, secret)
+	_, b := beginAgent(t, secret)
+	run(t, with("connect", "-c", "31", "--idle", "10ms", "--addr", addr,
+		"--agents", a+","+b, "--secret-file", secret, "--json", path)...).ends(t, done)
+	r := readReport(t, path)
+	if r.Settings.Agents != 2 || r.Total.OK != 31 || r.Idle == nil || r.Idle.Connections != 31 {
+		t.Errorf("%d agents made %d logins: %+v", r.Settings.Agents, r.Total.OK, r.Idle)
+	}
+}
+
 func TestAnAgentThatIsNotThereIsNamed(t *testing.T) {
 	t.Parallel()
 	addr, _ := serve(t)

@@ -27,6 +27,9 @@ func (c *loadCommand) execute(ctx context.Context, t terminal, s report.Settings
 	if err != nil {
 		return err
 	}
+	if len(c.Agents) > 0 && c.Addr == "" && c.Target == "" {
+		return fmt.Errorf("%w: agents need --addr or --target: a server that is started here would listen on loopback only", errUsage)
+	}
 	ctx, stop, release := interruptible(ctx)
 	defer release()
 	system.RaiseFiles()

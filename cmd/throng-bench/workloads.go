@@ -82,10 +82,11 @@ type connectCommand struct {
 	Seed        uint64        `group:"load" placeholder:"N" help:"Seed of every choice; printed. 0: another one each time."`
 	whereFlags
 	reportFlags
+	agentFlags
 }
 
 func (c *connectCommand) run(ctx context.Context, t terminal) error {
-	l := loadCommand{peopleFlags: nobody, whereFlags: c.whereFlags, reportFlags: c.reportFlags}
+	l := loadCommand{peopleFlags: nobody, whereFlags: c.whereFlags, reportFlags: c.reportFlags, agentFlags: c.agentFlags}
 	l.loadFlags = loadFlags{Connections: c.Connections, Pipeline: 1, Rate: c.Rate, Requests: int64(c.Connections), Seed: c.Seed}
 	l.Verify, l.Users = false, 1000
 	return l.execute(ctx, t, report.Settings{Workload: bench.WorkConnect, Idle: c.Idle}, bench.Connect)

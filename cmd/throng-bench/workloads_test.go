@@ -120,4 +120,8 @@ func TestCapacityDrawsTheCurveUpToTheHighestRateThatHeld(t *testing.T) {
 	if r.Verdict == nil || !r.Verdict.OK {
 		t.Errorf("verdict %+v", r.Verdict)
 	}
+	last := r.Curve[len(r.Curve)-1]
+	if capped := last.Held && last.Rate == 160; capped != strings.Contains(strings.Join(r.Warnings, "\n"), "the limit may be above") {
+		t.Errorf("after trials at %v, the last of which held: %v, the warnings are %q", rates, last.Held, r.Warnings)
+	}
 }

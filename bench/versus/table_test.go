@@ -67,7 +67,7 @@ func TestTableTellsWhatWasCompared(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, part := range []string{
-		"| work ", "| durable send, P64 ", "50 connections, 1000 chats, texts of 64 bytes", "of 3 rounds",
+		"| work ", "| durable send, P64 ", "50 connections, 1000 chats, texts of 64 bytes", "rounds: 3",
 		"- throng, durable: version 1.2; it tells of itself: always; started with `config of throng`",
 		"- nats, " + ReadWork + ": – since it cannot",
 	} {

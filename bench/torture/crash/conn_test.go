@@ -14,7 +14,7 @@ const hangGuard = 60 * time.Second
 
 // The sizes of a connection, in bytes.
 const (
-	readBytes  = 64 << 10
+	readBytes  = 256 << 10
 	replyBytes = 4 << 20 // of a reply; the server's limit is half of it
 )
 

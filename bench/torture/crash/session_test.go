@@ -14,8 +14,8 @@ import (
 const (
 	readCount  = 20       // messages of a read
 	smallText  = 200      // bytes of most texts, at most
-	largeText  = 16 << 10 // bytes of the others
-	largeOneIn = 12
+	largeText  = 24 << 10 // bytes of the others
+	largeOneIn = 8
 	readOneIn  = 8
 	refOneIn   = 2 // of the sends, how many carry a ref
 )
@@ -218,4 +218,4 @@ func (s *session) repeat(m *check.Send, a *codec.Answer) {
 }
 
 // forget begins a new round.
-func (s *session) forget() { s.ledger = check.Ledger{} }
+func (s *session) forget() { s.ledger, s.batch = check.Ledger{}, s.batch[:0] }

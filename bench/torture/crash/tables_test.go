@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // tables are the table files of a data directory that have been seen whole. They
@@ -16,6 +17,37 @@ type tables map[string]bool
 // tableEnd are a Pebble table's last bytes. (Pebble's sstable/table.go: the magic of its format.)
 const tableEnd = "\xf0\x9f\xaa\xb3\xf0\x9f\xaa\xb3"
 
+// The bounds of a wait for a table.
+const (
+	tablePoll = 500 * time.Microsecond
+	tableWait = 500 * time.Millisecond
+)
+
+// await waits until a table is there that was not, which is then being written, or
+// has just been. It gives up after tableWait: there need be none.
+func await(dir string) {
+	before := paths(dir)
+	for until := time.Now().Add(tableWait); time.Now().Before(until); time.Sleep(tablePoll) {
+		for path := range paths(dir) {
+			if !before[path] {
+				return
+			}
+		}
+	}
+}
+
+// paths lists the tables of a directory in which a server may be at work.
+func paths(dir string) tables {
+	all := tables{}
+	_ = filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(path, ".sst") {
+			all[path] = true
+		}
+		return nil // what is gone is no table
+	})
+	return all
+}
+
 // sight is what look has found.
 type sight struct {
 	written   int64 // whole tables that are new
@@ -25,22 +57,17 @@ type sight struct {
 
 // look looks through a directory whose server has been killed.
 func (seen tables) look(dir string) (s sight) {
-	there := tables{}
-	_ = filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-		if err != nil || !strings.HasSuffix(path, ".sst") {
-			return err
-		}
+	there := paths(dir)
+	for path := range there {
 		switch {
 		case seen[path]:
-			there[path] = true
 		case whole(path):
-			there[path] = true
 			s.written++
 		default:
 			s.half++
+			delete(there, path)
 		}
-		return nil
-	})
+	}
 	for path := range seen {
 		if !there[path] {
 			s.compacted++

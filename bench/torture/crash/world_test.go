@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -16,6 +17,7 @@ import (
 	"throng/bench/check"
 	"throng/bench/internal/realserver"
 	"throng/bench/target"
+	"throng/bench/torture/campaign"
 	"throng/codec"
 )
 
@@ -94,30 +96,38 @@ func (w *world) dial() *conn {
 	return c
 }
 
-// populate registers the sessions' users and creates the chats, of which all are
-// members.
+// populate registers the sessions' users and creates the chats.
 func (w *world) populate() {
 	w.t.Helper()
 	c := w.dial()
 	defer c.Close()
 	var requests [][]byte
-	var all []uuid.UUID
 	for range sessions {
 		u := newUser()
-		w.users, all = append(w.users, u), append(all, u.id)
+		w.users = append(w.users, u)
 		requests = append(requests, u.registration())
 	}
 	c.ask(w.t, requests, func(int, *codec.Answer) {})
-	requests = nil
-	for range chats {
-		requests = append(requests, codec.AppendCreateRequest(nil, w.users[0].token, codec.Text("crash"), true, all))
+	w.chats = w.freshChats(chats)
+}
+
+// freshChats makes n chats, of which all users are members.
+func (w *world) freshChats(n int) (made []int64) {
+	w.t.Helper()
+	c := w.dial()
+	defer c.Close()
+	var all []uuid.UUID
+	for _, u := range w.users {
+		all = append(all, u.id)
 	}
-	c.ask(w.t, requests, func(_ int, a *codec.Answer) {
+	request := codec.AppendCreateRequest(nil, w.users[0].token, codec.Text("crash"), true, all)
+	c.ask(w.t, slices.Repeat([][]byte{request}, n), func(_ int, a *codec.Answer) {
 		if !done(a) || a.Chat == 0 {
 			w.t.Fatalf("create a chat: %s", describe(a))
 		}
-		w.chats = append(w.chats, a.Chat)
+		made = append(made, a.Chat)
 	})
+	return made
 }
 
 // load sets everybody to work, until their connections end or stop is set. The
@@ -138,11 +148,21 @@ func (w *world) load() (wait func()) {
 func (w *world) judge() check.Verdict {
 	w.t.Helper()
 	c := w.dial()
-	defer c.Close()
 	newest := w.newest()
-	ledgers := make([]check.Ledger, 0, sessions)
 	for _, s := range w.sessions {
 		s.settle(c, newest)
+	}
+	c.Close()
+	return w.judgeUnrepeated()
+}
+
+// judgeUnrepeated is judge, but repeats no send.
+func (w *world) judgeUnrepeated() check.Verdict {
+	w.t.Helper()
+	c := w.dial()
+	defer c.Close()
+	ledgers := make([]check.Ledger, 0, sessions)
+	for _, s := range w.sessions {
 		ledgers = append(ledgers, s.ledger)
 	}
 	w.people.judge(w.t, w, c)
@@ -170,6 +190,24 @@ func (w *world) finish() check.Verdict {
 		_ = os.RemoveAll(w.dir)
 	}
 	return v
+}
+
+// next is the world of the next round: this one, or none yet where it has lived
+// long enough.
+func (w *world) next(c *campaign.Campaign) *world {
+	w.t.Helper()
+	if c.Round()%livesOfAWorld != livesOfAWorld-1 {
+		return w
+	}
+	w.finish()
+	return nil
+}
+
+// last ends the world of the last round, if there is one.
+func (w *world) last() {
+	if w != nil && !w.t.Failed() {
+		w.finish()
+	}
 }
 
 func (w *world) pronounce(v check.Verdict, err error) {
@@ -226,10 +264,10 @@ func (w *world) log(chat int, after int64, visit func(int64, uint64) error) erro
 				return err
 			}
 		}
-		if last := shown[len(shown)-1].Index; last <= after {
+		last := shown[len(shown)-1].Index
+		if last <= after {
 			return fmt.Errorf("a page from index %d on ends at %d", after+1, last)
-		} else {
-			after = last
 		}
+		after = last
 	}
 }

@@ -5,8 +5,11 @@
 FUZZTIME ?= 30s
 BENCH    ?= .
 ARGS     ?=
-KILLS    ?= 100
-CLONES   ?= 2000
+KILLS    ?= 1000
+CUTS     ?= 1000
+CLONES   ?= 100000
+TORTURE  ?= $(CURDIR)/torture-data
+CAMPAIGN  = -count 1 -v -timeout 24h -artifacts -outputdir $(TORTURE)
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,9 +39,13 @@ versus: ## compare with Redis, NATS and PostgreSQL, all started here (ten minute
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	FUZZTIME=$(FUZZTIME) .ci/run fuzz
 
-torture: ## kill the server KILLS (100) times, and crash the store CLONES (2000) times, under load
-	THRONG_TEST_KILLS=$(KILLS) go test ./cmd/throng -count 1 -run 'NothingAcknowledgedIsLost' -timeout 60m -v
-	THRONG_CRASH_CLONES=$(CLONES) go test ./shards -count 1 -run 'Crash' -timeout 60m -v
+# Each run goes on where the last of the same commit stopped. What a failure leaves behind is in $(TORTURE) too.
+torture: ## long campaigns: KILLS (1000) of the server, CUTS (1000) of its power, CLONES (100000) of the crashing store
+	mkdir -p $(TORTURE)
+	THRONG_TORTURE_TALLY=$(TORTURE)/tally.json THRONG_TORTURE_ROUNDS=$(KILLS) go test ./bench/torture/crash $(CAMPAIGN)
+	THRONG_TORTURE_TALLY=$(TORTURE)/tally.json THRONG_TORTURE_ROUNDS=$(CUTS) go test ./bench/torture/power $(CAMPAIGN)
+	THRONG_TORTURE_TALLY=$(TORTURE)/tally.json THRONG_TORTURE_ROUNDS=$(CLONES) THRONG_CRASH_CLONES=$(CLONES) \
+		go test ./shards -run Crash $(CAMPAIGN)
 
 run: ## start a server on ./throng-data; ARGS="--flag ..." go to it
 	go run ./cmd/throng serve $(ARGS)

@@ -1,5 +1,6 @@
 // The promises that hold while nothing breaks: replies in the order of the requests, reads that see the sends before
-// them, dense indexes under concurrency, a clock that never runs back. durability_test.go breaks things.
+// them, dense indexes under concurrency, a clock that never runs back. drain_test.go
+// ends the server; bench/torture/crash kills it.
 
 package main_test
 

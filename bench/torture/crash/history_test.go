@@ -90,8 +90,8 @@ func TestSmallHistoriesOfAChatAreLinearizable(t *testing.T) {
 		h := &history{w: w, chats: w.freshChats(historyChats)}
 		h.live(c)
 		c.Add("operations", int64(len(h.ops)))
-		if !porcupine.CheckOperations(chatModel, h.ops) {
-			t.Errorf("a history that one client could not have seen:\n%s", h)
+		if verdict := porcupine.CheckOperationsTimeout(chatModel, h.ops, hangGuard); verdict != porcupine.Ok {
+			t.Errorf("%s: one client could not have seen this history, or it was not judged in time:\n%s", verdict, h)
 		}
 		w = w.next(c)
 	}

@@ -13,14 +13,18 @@ import (
 
 // syncGate holds up the syncs of one database's log.
 type syncGate struct {
-	blocked chan struct{} // told when the first sync is held up
+	blocked chan struct{} // closed when the first sync is held up
 	open    chan struct{} // closed to let them all go
+	release func()        // closes it; more than once does no harm
 	once    sync.Once
 }
 
-// holdSyncs lets no sync of an actor's log end before release is called.
-func holdSyncs(d *disk, name string) *syncGate {
+// holdSyncs lets no sync of an actor's log end before release is called, or the
+// test has ended: a store that cannot sync would never close.
+func holdSyncs(t *testing.T, d *disk, name string) *syncGate {
 	g := &syncGate{blocked: make(chan struct{}), open: make(chan struct{})}
+	g.release = sync.OnceFunc(func() { close(g.open) })
+	t.Cleanup(g.release)
 	d.on(func(op errorfs.Op) error {
 		if isSync(op.Kind) && isLog(op.Path) && strings.Contains(op.Path, name) {
 			g.once.Do(func() { close(g.blocked) })
@@ -30,8 +34,6 @@ func holdSyncs(d *disk, name string) *syncGate {
 	})
 	return g
 }
-
-func (g *syncGate) release() { close(g.open) }
 
 // What is applied and not synced yet is shown to nobody: not to reads that were
 // taken up before it and are carried out while it waits for the disk, not to
@@ -51,6 +53,7 @@ func TestNobodySeesWhatIsNotSynced(t *testing.T) {
 
 	// Reads are taken up, and wait for a reader.
 	releaseReaders := c.holdReaders(7, alice)
+	defer releaseReaders() // whatever fails, or the store would not close
 	early := []Op{
 		{Kind: GetChat, Chat: 7, User: alice, Index: -1, Count: 10},
 		{Kind: Receive, Chat: 7, User: alice, Index: 1, Count: 10},
@@ -64,7 +67,7 @@ func TestNobodySeesWhatIsNotSynced(t *testing.T) {
 	c.settle(to)
 
 	// A message, a member and a chat are applied, and the disk does not sync.
-	gate := holdSyncs(d, shardName(int(to)))
+	gate := holdSyncs(t, d, shardName(int(to)))
 	writes := []Op{
 		sendOp(7, alice, "not synced", "r"),
 		{Kind: Join, Chat: 7, User: bob},
@@ -72,13 +75,18 @@ func TestNobodySeesWhatIsNotSynced(t *testing.T) {
 		createOp(other, true, alice, carol),
 	}
 	c.submit(to, writes)
-	<-gate.blocked
+	await(gate.blocked, "sync")
 	for what, key := range map[string][]byte{
 		"message": messageKey(7, 2), "member": memberKey(7, bob), "chat": chatKey(other), "list of chats": userKey(bob, 7),
 	} {
-		if found, err := s.shards[to].db.get(key, func([]byte) error { return nil }); err != nil || !found {
-			t.Fatalf("Pebble does not show the %s before the sync (%v): this tests nothing", what, err)
-		}
+		// Pebble shows a commit at about the time at which it begins to sync it.
+		eventually(func() bool {
+			found, err := s.shards[to].db.get(key, func([]byte) error { return nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			return found
+		}, what+" in Pebble before the sync: without it this tests nothing")
 	}
 
 	// What is asked now waits: refusals and repeated refs depend on it too.
@@ -99,14 +107,14 @@ func TestNobodySeesWhatIsNotSynced(t *testing.T) {
 
 	// The reads from before it are answered, and show nothing of it.
 	releaseReaders()
-	<-c.home
+	c.wait(1)
 	for i, op := range early {
 		if texts := contents(readPage[shownMessage](t, op).Values); !slices.Equal(texts, []string{"synced"}) {
 			t.Errorf("read %d shows %q", i, texts)
 		}
 	}
 	for user, find := range finds {
-		op, ok := find.end(c, 10*time.Second)
+		op, ok := find.end(c, patience)
 		if !ok {
 			t.Fatal("a list of chats that all shards had contributed to is not answered")
 		}
@@ -135,7 +143,7 @@ func TestNobodySeesWhatIsNotSynced(t *testing.T) {
 	if texts := contents(readPage[shownMessage](t, late[1]).Values); !slices.Equal(texts, []string{"not synced either", "not synced", "synced"}) {
 		t.Errorf("the new member is shown %q", texts)
 	}
-	if op, ok := lateFind.end(c, 10*time.Second); !ok || len(readPage[shownChat](t, op).Values) != 1 {
+	if op, ok := lateFind.end(c, patience); !ok || len(readPage[shownChat](t, op).Values) != 1 {
 		t.Error("the list of chats that was asked for during the sync does not come")
 	}
 }
@@ -199,10 +207,10 @@ func TestNobodySeesAUserThatIsNotSynced(t *testing.T) {
 	d := newDisk(mem)
 	s := openFor(t, d)
 	c := newClient(s)
-	gate := holdSyncs(d, accountsName)
+	gate := holdSyncs(t, d, accountsName)
 	writes := []Op{{Kind: Register, User: alice, Token: 1}}
 	c.submit(s.Accounts(), writes)
-	<-gate.blocked
+	await(gate.blocked, "sync")
 	late := []Op{
 		{Kind: Lookup, Token: 1},
 		{Kind: Resolve, Members: []Member{{ID: alice}}},
@@ -235,10 +243,10 @@ func TestASlowDiskHoldsUpItsShardAlone(t *testing.T) {
 	}
 	c.group(slow, alice)
 	c.group(fast, alice)
-	gate := holdSyncs(d, shardName(int(s.ShardOf(slow))))
+	gate := holdSyncs(t, d, shardName(int(s.ShardOf(slow))))
 	waiting := []Op{sendOp(slow, alice, "hello", "")}
 	c.submit(s.ShardOf(slow), waiting)
-	<-gate.blocked
+	await(gate.blocked, "sync")
 	if a := c.send(fast, alice, "hello"); a.Status != OK {
 		t.Errorf("send: %s", a.Status.said())
 	}
@@ -258,9 +266,9 @@ func TestWhatWaitsIsSyncedAtOnce(t *testing.T) {
 	c := newClient(s)
 	c.group(7, alice)
 	name := shardName(int(s.ShardOf(7)))
-	gate := holdSyncs(d, name)
+	gate := holdSyncs(t, d, name)
 	c.submit(s.ShardOf(7), []Op{sendOp(7, alice, "first", "")})
-	<-gate.blocked
+	await(gate.blocked, "sync")
 	const waiting = 500
 	for range waiting {
 		c.submit(s.ShardOf(7), []Op{sendOp(7, alice, "waiting", "")})
@@ -292,14 +300,14 @@ func TestALargeCommitIsSyncedToo(t *testing.T) {
 	s := openFor(t, d)
 	c := newClient(s)
 	c.group(7, alice)
-	gate := holdSyncs(d, shardName(int(s.ShardOf(7))))
+	gate := holdSyncs(t, d, shardName(int(s.ShardOf(7))))
 	const largeText = 64 << 10 // bytes
 	large := make([]Op, 1+int(planMemory(s.config.Memory, s.config.Shards).memtable)/largeText)
 	for i := range large {
 		large[i] = sendOp(7, alice, strings.Repeat("x", largeText), "")
 	}
 	c.submit(s.ShardOf(7), large)
-	<-gate.blocked
+	await(gate.blocked, "sync")
 	time.Sleep(20 * time.Millisecond)
 	if n := len(c.home); n != 0 {
 		t.Errorf("%d batches are answered before the sync", n)

@@ -50,7 +50,7 @@ func TestTurnsGoOnWhereTheyEnded(t *testing.T) {
 			c.submit(to, small)
 			c.settle(to)
 			release()
-			if first := <-c.home; &first.Ops[0] != &small[0] {
+			if first := await(c.home, "answer"); &first.Ops[0] != &small[0] {
 				t.Error("a large batch is answered before the small one behind it")
 			}
 			c.wait(len(lists))

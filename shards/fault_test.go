@@ -103,7 +103,7 @@ func failCommit(t *testing.T, fault func(errorfs.Op) bool, op Op) {
 		if !errors.Is(err, errDisk) && !strings.Contains(err.Error(), errDisk.Error()) {
 			t.Errorf("Fatal is told %v", err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("Fatal is not called")
 	}
 	taken += c.submit(to, []Op{op}) // and nobody behind it is answered either

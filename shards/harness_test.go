@@ -51,7 +51,9 @@ func open(t tb, fs vfs.FS, adjust ...options) *Store {
 
 func closeStore(t tb, s *Store) {
 	t.Helper()
-	if err := s.Close(); err != nil {
+	closed := make(chan error, 1)
+	go func() { closed <- s.Close() }()
+	if err := await(closed, "end of Close"); err != nil {
 		t.Errorf("close: %v", err)
 	}
 }
@@ -123,7 +125,7 @@ func newInbox() inbox { return make(inbox, 4096) }
 
 func (in inbox) Put(batches []*Batch) {
 	for _, b := range batches {
-		in <- b
+		give(in, b, "room in an inbox")
 	}
 }
 
@@ -138,6 +140,13 @@ func newGate() *gate { return &gate{entered: make(chan struct{}), leave: make(ch
 func (g *gate) Put([]*Batch) {
 	g.entered <- struct{}{}
 	<-g.leave
+}
+
+// held returns when someone is held up, and what lets him go; to call that more
+// than once does no harm.
+func (g *gate) held() (release func()) {
+	await(g.entered, "one to be held up")
+	return sync.OnceFunc(func() { give(g.leave, struct{}{}, "one who was held up") })
 }
 
 // client is a small synchronous user of a Store: each call waits for its
@@ -179,7 +188,7 @@ func (c *client) submit(to Target, lists ...[]Op) (taken int) {
 // wait takes n answered batches home.
 func (c *client) wait(n int) {
 	for range n {
-		<-c.home
+		await(c.home, "answer")
 	}
 }
 
@@ -213,8 +222,7 @@ func (c *client) target(op *Op) Target {
 func (c *client) hold(to Target) (release func()) {
 	g := newGate()
 	c.store.Submit(to, &Batch{Home: g})
-	<-g.entered
-	return func() { g.leave <- struct{}{} }
+	return g.held()
 }
 
 // settle returns when an actor's writer has published all that was submitted
@@ -222,7 +230,7 @@ func (c *client) hold(to Target) (release func()) {
 func (c *client) settle(to Target) {
 	home := newInbox()
 	c.store.Submit(to, &Batch{Home: home})
-	<-home
+	await(home, "answer of the writer")
 }
 
 // holdReaders keeps the readers of a chat's shard busy until the returned
@@ -257,8 +265,7 @@ func (c *client) holdReader(chat int64, user uuid.UUID) (release func()) {
 		Home:   g,
 		Budget: NewBudget(1 << 20),
 	})
-	<-g.entered
-	return func() { g.leave <- struct{}{} }
+	return g.held()
 }
 
 // together hands several batches over to one actor, which takes them up in one

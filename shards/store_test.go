@@ -351,14 +351,14 @@ func TestCloseWaitsForAllShardsBeforeItClosesAny(t *testing.T) {
 	c.group(2, alice)
 	release := c.hold(Target(1))
 	lists := c.submitFind(NewFind(alice, 0, 10, s.Shards()))
-	closed := make(chan error)
+	closed := make(chan error, 1)
 	go func() { closed <- s.Close() }()
 	for s.Submit(Target(0), &Batch{Home: c.home}) {
-		<-c.home // not closing yet
+		await(c.home, "answer") // not closing yet
 	}
 	time.Sleep(10 * time.Millisecond) // what Close could do too early, it does now
 	release()
-	if err := <-closed; err != nil {
+	if err := await(closed, "end of Close"); err != nil {
 		t.Errorf("close: %v", err)
 	}
 	if page := readPage[shownChat](t, c.gather(lists)); len(page.Values) != 2 {

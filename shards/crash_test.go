@@ -1,49 +1,43 @@
 package shards
 
 import (
-	"cmp"
 	"fmt"
 	"math/rand/v2"
-	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/google/uuid"
 
+	"throng/bench/torture/campaign"
 	"throng/codec"
 )
 
+// The shape of a round: a disk lives for some generations, each of which goes on
+// from a crash of the one before.
+const (
+	generations   = 2
+	clonesTalking = 8 // taken while clients talk, in each generation
+	clonesClosing = 2 // taken while the store closes
+)
+
 // Power cuts in the midst of everything: clients talk while clones of the disk
-// are taken, each with a random part of what was not synced. Whatever had been
-// answered before a clone was taken must be in the store that opens on it.
-//
-// THRONG_CRASH_CLONES says how many clones, THRONG_CRASH_SEED which draws.
+// are taken, each with a random part of what was not synced, and more while the
+// store closes. Whatever had been answered before a clone was taken must be in the
+// store that opens on it.
 func TestCrashesUnderLoad(t *testing.T) {
-	const perRound, roundsPerDisk = 6, 3
-	clones := fromEnv(t, "THRONG_CRASH_CLONES", map[bool]int{false: 48, true: 12}[testing.Short()])
-	seed := fromEnv(t, "THRONG_CRASH_SEED", 1)
-
-	r := &crashRound{}
-	for round := 0; round*perRound < clones && !t.Failed(); round++ {
-		r.t, r.rng = t, rand.New(rand.NewPCG(uint64(seed), uint64(round)))
-		if round%roundsPerDisk == 0 {
-			r.fs, r.ledger = newCrashFS(), &ledger{}
+	c := campaign.Start(t, "crash-clones", campaign.Short(map[bool]int{false: 4, true: 1}[testing.Short()]))
+	for c.Next() {
+		r := &crashRound{t: t, campaign: c, rng: c.Rand(), fs: newCrashFS(), ledger: &ledger{}}
+		for generation := range generations {
+			r.run(generation)
 		}
-		r.run(round, perRound)
 	}
-	t.Logf("%d crashes survived by the last disk's %d facts", clones, len(r.ledger.all()))
-}
-
-func fromEnv(t *testing.T, name string, otherwise int) int {
-	n, err := strconv.Atoi(cmp.Or(os.Getenv(name), strconv.Itoa(otherwise)))
-	if err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
-	return n
 }
 
 // ledger is what answers have told, in the order in which they came. A part of it
@@ -84,42 +78,81 @@ type crash struct {
 }
 
 type crashRound struct {
-	t      *testing.T
-	rng    *rand.Rand
-	fs     *crashFS
-	ledger *ledger
+	t        *testing.T
+	campaign *campaign.Campaign
+	rng      *rand.Rand
+	fs       *crashFS
+	ledger   *ledger
 }
 
-// run lets clients talk, takes clones meanwhile, and looks at each of them; the
-// next round goes on from the last.
-func (r *crashRound) run(round, clones int) {
+// run lets clients talk, takes clones meanwhile and while the store closes, and
+// looks at each of them; the next generation goes on from one of them.
+func (r *crashRound) run(generation int) {
 	s := open(r.t, r.fs, withShards(3))
 	stop := make(chan struct{})
 	var talking sync.WaitGroup
 	for i := range 5 {
-		talker := newTalker(s, r.ledger, fmt.Sprintf("talker %d", i), uint64(round), r.rng.Uint64())
+		talker := newTalker(s, r.ledger, fmt.Sprintf("talker %d", i), uint64(generation), r.rng.Uint64())
 		talking.Go(func() { talker.talk(r.t, stop) })
 	}
 	talking.Go(func() { flushNowAndThen(s, stop) })
-	var crashes []crash
-	for range clones {
-		time.Sleep(time.Duration(r.rng.IntN(5_000)) * time.Microsecond)
-		facts := r.ledger.all()
-		crashes = append(crashes, crash{fs: r.fs.clone(r.rng.IntN(101), r.rng), facts: facts})
-	}
+	crashes := r.crashes(clonesTalking)
 	close(stop)
 	talking.Wait()
 	verify(r.t, s, r.ledger)
-	closeStore(r.t, s)
-
-	for i := range crashes {
-		survived := &ledger{facts: crashes[i].facts}
-		crashes[i].fs = r.reopen(crashes[i].fs, survived)
-		r.fs, r.ledger = crashes[i].fs, survived
-		if r.t.Failed() {
-			r.t.Fatalf("that was crash %d of round %d", i, round)
-		}
+	closed := make(chan error, 1)
+	go func() { closed <- s.Close() }()
+	crashes = append(crashes, r.crashes(clonesClosing)...)
+	if err := await(closed, "end of Close"); err != nil {
+		r.t.Errorf("close: %v", err)
 	}
+	r.look(crashes)
+}
+
+// crashes takes so many clones, a random time after each other.
+func (r *crashRound) crashes(n int) (list []crash) {
+	for range n {
+		time.Sleep(time.Duration(r.rng.IntN(1_200)) * time.Microsecond)
+		facts := r.ledger.all()
+		list = append(list, crash{fs: r.fs.clone(r.rng.IntN(101), r.rng), facts: facts})
+	}
+	return list
+}
+
+// look reopens the clones side by side, and hands a random one on.
+func (r *crashRound) look(crashes []crash) {
+	next := r.rng.IntN(len(crashes))
+	sideBySide(len(crashes), func(i int) {
+		c := &crashes[i]
+		survived := &ledger{facts: c.facts}
+		fs := r.reopen(c.fs, survived)
+		if r.t.Failed() {
+			r.t.Errorf("seen in clone %d of %d", i, len(crashes))
+		}
+		r.campaign.Add("clones", 1)
+		r.campaign.Add("facts held", int64(len(c.facts)))
+		if i == next {
+			r.fs, r.ledger = fs, survived
+		}
+	})
+	if r.t.Failed() {
+		r.t.FailNow()
+	}
+}
+
+// sideBySide calls do for 0 … n-1 on all cores, and returns when all are done. A
+// test that fails in do ends that call alone.
+func sideBySide(n int, do func(i int)) {
+	var next atomic.Int64
+	var working sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		working.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				do(i)
+			}
+		})
+	}
+	working.Wait()
 }
 
 // reopen opens a store on a clone, looks at all of it, sends on, and crashes once
@@ -269,7 +302,7 @@ func flushNowAndThen(s *Store, stop chan struct{}) {
 		select {
 		case <-stop:
 			return
-		case <-time.After(3 * time.Millisecond):
+		case <-time.After(2 * time.Millisecond):
 			actors := s.actors()
 			_, _ = actors[i%len(actors)].db.pebble.AsyncFlush() // one that fails ends the process
 		}

@@ -3,6 +3,7 @@ package shards
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 
 	"github.com/google/uuid"
 
@@ -23,6 +24,9 @@ import (
 //	'i' user 16            → an account, found by its id
 //	'k' mac 32             → an account, found by its token's HMAC
 //
+//	in both
+//	'n'                    → the number of the last commit, see mark.go
+//
 // Every value begins with its version. A newer one is an error, never a guess.
 //
 //	chat     version 1, group 1 (0 or 1), members uvarint, name
@@ -31,6 +35,7 @@ import (
 //	ref      version 1, index uvarint
 //	by id    version 1, name
 //	by token version 1, user 16, name
+//	number   version 1, number 8
 //
 // Names, refs and texts are codec.Text. An empty user's name means that the id
 // stands for it.
@@ -42,14 +47,18 @@ const (
 	userPrefix    = 'u'
 	idPrefix      = 'i'
 	tokenPrefix   = 'k'
+	numberPrefix  = 'n'
 
 	chatKeyBytes    = 1 + 8
 	memberKeyBytes  = 1 + 8 + 16
 	messageKeyBytes = 1 + 8 + 8
 	userKeyBytes    = 1 + 16 + 8
+	numberBytes     = 1 + 8
 
 	recordVersion = 1
 )
+
+var numberKey = []byte{numberPrefix}
 
 var errRecord = errors.New("a record does not decode")
 
@@ -112,7 +121,7 @@ func (m *message) encode(dst []byte) {
 func (m *message) decode(src []byte) error {
 	r := recordReader{src: src}
 	r.version()
-	m.time = int64(r.uvarint())
+	m.time = r.number()
 	copy(m.sender[:], r.bytes(16))
 	m.text = r.src
 	return r.err
@@ -121,8 +130,17 @@ func (m *message) decode(src []byte) error {
 func decodeRef(src []byte) (index int64, err error) {
 	r := recordReader{src: src}
 	r.version()
-	index = int64(r.uvarint())
+	index = r.number()
 	return index, r.err
+}
+
+func decodeNumber(src []byte) (number uint64, err error) {
+	r := recordReader{src: src}
+	r.version()
+	if b := r.bytes(8); r.err == nil {
+		number = binary.BigEndian.Uint64(b)
+	}
+	return number, r.err
 }
 
 // chatRecord is what is stored of a chat itself.
@@ -147,7 +165,7 @@ func (c *chatRecord) decode(src []byte) error {
 	if group := r.bytes(1); r.err == nil {
 		c.group = group[0] != 0
 	}
-	c.members = int64(r.uvarint())
+	c.members = r.number()
 	c.name = append(codec.Text(nil), r.src...)
 	return r.err
 }
@@ -195,14 +213,15 @@ func (r *recordReader) bytes(n uint64) []byte {
 	return b
 }
 
-func (r *recordReader) uvarint() uint64 {
+// number reads a uvarint that is an int64 of 0 or above.
+func (r *recordReader) number() int64 {
 	v, n := binary.Uvarint(r.src)
-	if n <= 0 {
+	if n <= 0 || v > math.MaxInt64 {
 		r.fail()
 		return 0
 	}
 	r.src = r.src[n:]
-	return v
+	return int64(v)
 }
 
 func (r *recordReader) fail() { r.src, r.err = nil, errRecord }

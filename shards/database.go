@@ -32,6 +32,9 @@ type database struct {
 	view   // all that is committed
 	pebble *pebble.DB
 	write  *pebble.WriteOptions
+	mark   *mark // nil where syncs are off
+
+	commits uint64 // made so far; owned by whoever commits
 }
 
 // pool is what the databases share.
@@ -90,7 +93,23 @@ func openDatabase(c Config, p *pool, path string, memtable uint64, mustExist boo
 	if c.NoSync {
 		sync = pebble.NoSync
 	}
-	return &database{view: view{db}, pebble: db, write: sync}, nil
+	opened := &database{view: view{db}, pebble: db, write: sync}
+	if opened.commits, err = opened.commitNumber(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open store %q: %w", path, err), db.Close())
+	}
+	return opened, nil
+}
+
+// follow opens the mark beside the database, whose file must be there: what is
+// committed from now on is noted in it. With syncs off nothing is.
+func (db *database) follow(c Config, path string) (err error) {
+	if err := checkMark(c.FS, path, db.commits); err != nil {
+		return err
+	}
+	if !c.NoSync {
+		db.mark, err = openMark(c, path)
+	}
+	return err
 }
 
 // expectDatabase is an error where there is no database at path. It writes
@@ -134,9 +153,21 @@ func (db *database) begin() *writes { return &writes{batch: db.pebble.NewBatch()
 func (db *database) commit(w *writes) error {
 	var err error
 	if !w.empty() {
-		err = db.pebble.Apply(w.batch, db.write)
+		err = errors.Join(w.number(db.commits+1), db.pebble.Apply(w.batch, db.write))
+		if err == nil {
+			db.commits++
+			db.synced(db.commits)
+		}
 	}
 	return errors.Join(err, w.batch.Close())
+}
+
+// synced notes that every commit up to number is on disk; call it after the sync,
+// never before, or a crash in between leaves a healthy store that is refused.
+func (db *database) synced(number uint64) {
+	if db.mark != nil {
+		db.mark.synced(number)
+	}
 }
 
 // snapshot returns what is committed now, until it is closed.
@@ -146,7 +177,13 @@ func (db *database) snapshot() snapshot {
 }
 
 // close closes the database; no reader may use it any more.
-func (db *database) close() error { return db.pebble.Close() }
+func (db *database) close() error {
+	err := db.pebble.Close()
+	if db.mark != nil {
+		err = errors.Join(err, db.mark.close())
+	}
+	return err
+}
 
 // pebbleLogger hands Pebble's words on. Its Fatalf must not return: where it
 // does, Pebble goes on and calls a failed sync a success.

@@ -1,10 +1,12 @@
 package shards
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"os"
 	"runtime"
@@ -16,20 +18,25 @@ import (
 //
 //	LOCK         held by the process that has it open
 //	key          32 random bytes, mode 0600: see secret
-//	format       {"format":1,"shards":2,"made":true}
+//	format       {"format":2,"shards":2,"made":true,"key":"…","sum":"…"}
 //	accounts/    a Pebble
+//	accounts.mark  how far its commits were synced: see mark.go
 //	shard-000/   a Pebble; one for each shard
+//	shard-000.mark
 //
-// It is made in this order: key, format with "made" false, the Pebbles, format
-// with "made" true. Before that nothing was served from it, and making it may
-// begin again; after it, a Pebble that is missing is a fault, not a fresh start.
+// It is made in this order: key, format with "made" false, the Pebbles, the
+// marks, format with "made" true. Before that nothing was served from it, and
+// making it may begin again; after it, a Pebble or a mark that is missing is a
+// fault, not a fresh start. Format 1 had no marks: opening makes them, then
+// writes format 2.
 const (
 	lockFile   = "LOCK"
 	keyFile    = "key"
 	formatFile = "format"
 	newSuffix  = ".new" // of a file being written, until it is whole
 
-	formatVersion = 1
+	formatVersion = 2
+	firstMarked   = 2 // the format that has marks
 )
 
 // directory is a data directory that this process holds.
@@ -38,14 +45,35 @@ type directory struct {
 	path   string
 	lock   io.Closer
 	shards int
-	made   bool // the databases exist
+	made   bool   // the databases exist
+	marked bool   // their marks exist
+	check  string // of the secret; empty in format 1
 	secret secret
 }
 
+// format is what the format file says. Key and Sum are of format 2: without them
+// a flipped bit makes another key, whose tokens are nobody's, or fewer shards,
+// whose chats are not found.
 type format struct {
-	Format int  `json:"format"`
-	Shards int  `json:"shards"`
-	Made   bool `json:"made"`
+	Format int    `json:"format"`
+	Shards int    `json:"shards"`
+	Made   bool   `json:"made"`
+	Key    string `json:"key,omitempty"` // the check of the key
+	Sum    string `json:"sum,omitempty"` // CRC-32C of the file as it would be without
+}
+
+// encode returns the file, with the sum that belongs to it.
+func (f format) encode() ([]byte, error) {
+	f.Sum = ""
+	text, err := json.Marshal(f)
+	if err != nil {
+		return nil, fmt.Errorf("encode the format: %w", err)
+	}
+	f.Sum = fmt.Sprintf("%08x", crc32.Checksum(text, castagnoli))
+	if text, err = json.Marshal(f); err != nil {
+		return nil, fmt.Errorf("encode the format: %w", err)
+	}
+	return append(text, '\n'), nil
 }
 
 // openDirectory locks the data directory at path and reads what it is, making
@@ -147,6 +175,9 @@ func (d *directory) load() error {
 		return fmt.Errorf("the file %q has %d bytes, not %d", keyFile, len(key), secretBytes)
 	}
 	d.secret = secret(key)
+	if d.check != "" && d.check != d.secret.check() {
+		return fmt.Errorf("the file %q is damaged: it is not the key that the directory was made with", keyFile)
+	}
 	return nil
 }
 
@@ -161,24 +192,26 @@ func (d *directory) writeNew() error {
 	if err := d.write(keyFile, key); err != nil {
 		return err
 	}
+	d.secret = secret(key)
 	return d.writeFormat()
 }
 
-// finish notes that the databases exist. Call it once they are all open.
+// finish notes that the databases and their marks exist. Call it once they are
+// all open.
 func (d *directory) finish() error {
-	if d.made {
+	if d.made && d.marked {
 		return nil
 	}
-	d.made = true
+	d.made, d.marked = true, true
 	return d.writeFormat()
 }
 
 func (d *directory) writeFormat() error {
-	text, err := json.Marshal(format{Format: formatVersion, Shards: d.shards, Made: d.made})
+	text, err := format{Format: formatVersion, Shards: d.shards, Made: d.made, Key: d.secret.check()}.encode()
 	if err != nil {
-		return fmt.Errorf("encode the format: %w", err)
+		return err
 	}
-	return d.write(formatFile, append(text, '\n'))
+	return d.write(formatFile, text)
 }
 
 // readFormat reports whether there is a format, and refuses one that this
@@ -203,8 +236,23 @@ func (d *directory) readFormat() (found bool, err error) {
 	case d.shards != 0 && d.shards != f.Shards:
 		return false, fmt.Errorf("it was made with %d shards and cannot be opened with %d", f.Shards, d.shards)
 	}
-	d.shards, d.made = f.Shards, f.Made
+	if f.Format >= firstMarked {
+		if whole, err := f.encode(); err != nil || !bytes.Equal(whole, text) {
+			return false, errors.Join(fmt.Errorf("the file %q is damaged: its sum is wrong", formatFile), err)
+		}
+	}
+	d.shards, d.made, d.check = f.Shards, f.Made, f.Key
+	d.marked = f.Made && f.Format >= firstMarked
 	return true, nil
+}
+
+// databases returns the names of the databases.
+func (d *directory) databases() []string {
+	names := []string{accountsName}
+	for i := range d.shards {
+		names = append(names, shardName(i))
+	}
+	return names
 }
 
 func (d *directory) close() error { return d.lock.Close() }

@@ -133,6 +133,11 @@ func TestAFailedReadHarmsNothing(t *testing.T) {
 	c := newClient(s)
 	c.register(alice, 1, "Alice")
 	c.register(bob, 2, "Bob")
+	var others []Op // or the accounts are in one block, which opening reads
+	for i := range int64(1000) {
+		others = append(others, Op{Kind: Register, User: userID(fmt.Sprint(i)), Token: i + 10, Name: codec.Text(strings.Repeat("n", 100))})
+	}
+	c.do(s.Accounts(), others...)
 	c.group(7, alice)
 	for i := range messages { // some blocks of a table
 		c.one(sendOp(7, alice, fmt.Sprintf("%d %s", i+1, strings.Repeat("x", 500)), fmt.Sprint("ref ", i+1)))

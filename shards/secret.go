@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 
 	"github.com/google/uuid"
 
@@ -24,6 +25,7 @@ type mac [sha256.Size]byte
 const (
 	tokenUse = 't'
 	pairUse  = 'p'
+	checkUse = 'c'
 )
 
 // token returns what stands for a token on disk.
@@ -41,6 +43,12 @@ func (s *secret) pairChat(a, b uuid.UUID, attempt int) int64 {
 	m := s.mac(binary.BigEndian.AppendUint64(text, uint64(attempt)))
 	id := int64(binary.BigEndian.Uint64(m[:]) & codec.MaxChat)
 	return max(id, 1) // 0 is no chat id
+}
+
+// check tells this key from any other, and nothing else of it.
+func (s *secret) check() string {
+	m := s.mac([]byte{checkUse})
+	return hex.EncodeToString(m[:8])
 }
 
 func (s *secret) mac(text []byte) (m mac) {

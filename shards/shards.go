@@ -40,6 +40,9 @@
 //
 // # Storage
 //
+// Beside each database a mark says how far its commits were synced, so that a
+// log whose end is damaged is refused, not cut short in silence (mark.go).
+//
 // Two types are the seam behind which the storage layout stands: writes, what
 // one commit makes durable, and view, what can be read. records.go draws the
 // keys and values.
@@ -52,6 +55,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"path/filepath"
 	"sync"
 
@@ -206,20 +210,36 @@ const accountsName = "accounts"
 
 func shardName(i int) string { return fmt.Sprintf("shard-%03d", i) }
 
-// expectDatabases tells which databases are missing, before any is opened: to
-// open one writes to it.
-func (s *Store) expectDatabases() error {
-	faults := []error{expectDatabase(s.config.FS, s.databasePath(accountsName))}
-	for i := range s.config.Shards {
-		faults = append(faults, expectDatabase(s.config.FS, s.databasePath(shardName(i))))
+// expectDatabases tells which databases or marks are missing, before any is
+// opened: to open one writes to it.
+func (s *Store) expectDatabases() (faults error) {
+	for _, name := range s.directory.databases() {
+		path := s.databasePath(name)
+		faults = errors.Join(faults, expectDatabase(s.config.FS, path))
+		if s.directory.marked {
+			faults = errors.Join(faults, checkMark(s.config.FS, path+markSuffix, math.MaxUint64))
+		}
 	}
-	return errors.Join(faults...)
+	return faults
 }
 
 func (s *Store) databasePath(name string) string { return s.config.FS.PathJoin(s.config.Dir, name) }
 
 func (s *Store) database(name string, memtable uint64) (*database, error) {
-	return openDatabase(s.config, s.pool, s.databasePath(name), memtable, s.directory.made)
+	db, err := openDatabase(s.config, s.pool, s.databasePath(name), memtable, s.directory.made)
+	if err != nil {
+		return nil, err
+	}
+	if !s.directory.marked {
+		err = s.directory.write(name+markSuffix, newMarkFile(db.commits))
+	}
+	if err == nil {
+		err = db.follow(s.config, s.databasePath(name)+markSuffix)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open store %q: %w", s.databasePath(name), err), db.close())
+	}
+	return db, nil
 }
 
 // Close carries out what waits in the mailboxes, stops the actors and closes

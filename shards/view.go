@@ -109,6 +109,15 @@ func (v view) ref(key []byte) (index int64, err error) {
 	return index, err
 }
 
+// commitNumber returns the number of the last commit; 0: none has one.
+func (v view) commitNumber() (number uint64, err error) {
+	_, err = v.get(numberKey, func(value []byte) (err error) {
+		number, err = decodeNumber(value)
+		return err
+	})
+	return number, err
+}
+
 // users returns a chat's members by rising id, at most so many.
 func (v view) users(chat int64, most int) (users []uuid.UUID, err error) {
 	it, err := v.iterate(appendChat(nil, memberPrefix, chat), appendChat(nil, memberPrefix, chat+1))

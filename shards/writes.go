@@ -29,6 +29,15 @@ func (w *writes) ref(key []byte, index int64) error {
 	return w.batch.Set(key, binary.AppendUvarint([]byte{recordVersion}, uint64(index)), nil)
 }
 
+// number says which commit of its database this is.
+func (w *writes) number(n uint64) error {
+	op := w.batch.SetDeferred(len(numberKey), numberBytes)
+	copy(op.Key, numberKey)
+	op.Value[0] = recordVersion
+	binary.BigEndian.PutUint64(op.Value[1:], n)
+	return op.Finish()
+}
+
 func (w *writes) chat(id int64, c *chatRecord) error {
 	return w.batch.Set(chatKey(id), c.encode(), nil)
 }

@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help build test race lint fmt bench versus fuzz torture run ci
 
-FUZZTIME ?= 30s
+FUZZTIME ?= 200000x
 BENCH    ?= .
 ARGS     ?=
 KILLS    ?= 1000
@@ -36,7 +36,7 @@ bench: ## run the Go benchmarks; BENCH=regexp picks some
 versus: ## compare with Redis, NATS and PostgreSQL, all started here (ten minutes)
 	go run ./cmd/throng-bench versus $(ARGS)
 
-fuzz: ## run each fuzz target for FUZZTIME (30s)
+fuzz: ## run each fuzz target for FUZZTIME (200000x)
 	FUZZTIME=$(FUZZTIME) .ci/run fuzz
 
 # Each run goes on where the last of the same commit stopped. What a failure leaves behind is in $(TORTURE) too.

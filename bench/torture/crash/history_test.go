@@ -81,7 +81,7 @@ type history struct {
 // Single chats are linearizable, through kills as well: what clients that work
 // side by side have sent and read is what one client, one after the other, could have.
 func TestSmallHistoriesOfAChatAreLinearizable(t *testing.T) {
-	c := campaign.Start(t, "histories", campaign.Short(4))
+	c := campaign.Start(t, "histories", campaign.Short(2))
 	var w *world
 	for c.Next() {
 		if w == nil {

@@ -32,7 +32,7 @@ func loadTime(rng *rand.Rand) time.Duration {
 // afterwards, every message at its index, the indexes dense, nothing that a read
 // has shown is gone, and what was repeated by its ref is there once.
 func TestNothingAcknowledgedIsLostByAKill(t *testing.T) {
-	c := campaign.Start(t, "kills", campaign.Short(6))
+	c := campaign.Start(t, "kills", campaign.Short(4))
 	var w *world
 	for c.Next() {
 		if w == nil {

@@ -12,7 +12,7 @@ import (
 // A server that is stopped for a while, again and again, under load, goes on where
 // it stood: no connection breaks, nothing is refused, and every send is answered.
 func TestAStoppedServerGoesOnWhereItStood(t *testing.T) {
-	c := campaign.Start(t, "stops", campaign.Short(2))
+	c := campaign.Start(t, "stops", campaign.Short(1))
 	var w *world
 	for c.Next() {
 		if w == nil {
@@ -48,7 +48,7 @@ func pause(w *world, rng *rand.Rand) {
 // ends with status 0: what was acknowledged is there, and a send whose answer did
 // not come was not done.
 func TestADrainLosesNeitherMessagesNorReplies(t *testing.T) {
-	c := campaign.Start(t, "drains", campaign.Short(3))
+	c := campaign.Start(t, "drains", campaign.Short(1))
 	var w *world
 	for c.Next() {
 		if w == nil {

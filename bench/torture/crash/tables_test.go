@@ -20,7 +20,7 @@ const tableEnd = "\xf0\x9f\xaa\xb3\xf0\x9f\xaa\xb3"
 // The bounds of a wait for a table.
 const (
 	tablePoll = 500 * time.Microsecond
-	tableWait = 500 * time.Millisecond
+	tableWait = 250 * time.Millisecond
 )
 
 // await waits until a table is there that was not, which is then being written, or

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/google/uuid"
 
@@ -423,10 +424,11 @@ func (k *talker) list(t *testing.T) {
 }
 
 // The same without chance: a short conversation, and a crash at each operation
-// that it makes on the files, of what was synced and of some of the rest.
+// that it makes on the files, in compacting, closing and reopening too: of what
+// was synced, with nothing, some and all of the rest.
 func TestCrashAtEveryFileOperation(t *testing.T) {
 	mem := newCrashFS()
-	closeStore(t, open(t, mem))
+	closeStore(t, open(t, mem)) // how it is made has a test of its own
 	l := &ledger{}
 	rng := rand.New(rand.NewPCG(3, 4))
 	var mu sync.Mutex
@@ -439,7 +441,9 @@ func TestCrashAtEveryFileOperation(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		facts := l.all()
-		crashes = append(crashes, crash{mem.clone(0, nil), facts, false}, crash{mem.clone(60, rng), facts, false})
+		for _, percent := range []int{0, rng.IntN(100), 100} {
+			crashes = append(crashes, crash{mem.clone(percent, rng), facts, false})
+		}
 		if afterMarker {
 			for range 6 {
 				crashes = append(crashes, crash{mem.clone(50, rng), facts, true})
@@ -449,38 +453,48 @@ func TestCrashAtEveryFileOperation(t *testing.T) {
 		return nil
 	}))
 
+	for opening := range 2 {
+		converse(t, fs, l, uint64(opening))
+	}
+
+	mu.Lock()
+	defer mu.Unlock()
+	sideBySide(len(crashes), func(i int) {
+		if t.Failed() || testing.Short() && i%19 != 0 && !crashes[i].delicate {
+			return
+		}
+		s := open(t, crashes[i].fs)
+		verify(t, s, &ledger{facts: crashes[i].facts})
+		closeStore(t, s)
+		if t.Failed() {
+			t.Errorf("seen in crash %d of %d", i, len(crashes))
+		}
+	})
+	t.Logf("%d crashes", len(crashes))
+}
+
+// converse opens a store, says a few things, and flushes, compacts and closes it.
+func converse(t *testing.T, fs vfs.FS, l *ledger, round uint64) {
 	s := open(t, fs)
-	talker := newTalker(s, l, "talker", 0, 5)
-	for i := range 12 {
+	talker := newTalker(s, l, "talker", round, 5+round)
+	for i := range 8 {
 		talker.enter(t)
 		talker.register(t)
 		talker.send(t)
 		talker.read(t)
-		if i%4 == 3 {
-			for _, a := range s.actors() {
-				if err := a.db.pebble.Flush(); err != nil {
-					t.Fatal(err)
-				}
+		if i%4 != 3 {
+			continue
+		}
+		for _, a := range s.actors() {
+			if err := a.db.pebble.Flush(); err != nil {
+				t.Fatal(err)
 			}
 		}
 	}
-	closeStore(t, s)
-
-	mu.Lock()
-	defer mu.Unlock()
-	for i := range crashes {
-		if testing.Short() && i%9 != 0 && !crashes[i].delicate {
-			continue
-		}
-		s, err := Open(testConfig(crashes[i].fs))
-		if err != nil {
-			t.Fatalf("crash %d of %d: %v", i, len(crashes), err)
-		}
-		verify(t, s, &ledger{facts: crashes[i].facts})
-		closeStore(t, s)
-		if t.Failed() {
-			t.Fatalf("that was crash %d of %d", i, len(crashes))
+	for _, a := range s.actors() {
+		if err := a.db.pebble.Compact(t.Context(), []byte{0}, []byte{0xff}, false); err != nil {
+			t.Fatal(err)
 		}
 	}
-	t.Logf("%d crashes", len(crashes))
+	closeStore(t, s)
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"runtime"
 	"strings"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -57,8 +58,9 @@ func (p *pool) close() {
 // it must exist, that there is none is an error.
 func openDatabase(c Config, p *pool, path string, memtable uint64, mustExist bool) (*database, error) {
 	log := c.Logger.With("database", path)
+	var opened atomic.Bool
 	options := &pebble.Options{
-		FS:        markedFS{c.FS},
+		FS:        logFS{markedFS{c.FS}, &opened, c.Fatal},
 		Cache:     p.cache,
 		FileCache: p.files,
 
@@ -84,7 +86,7 @@ func openDatabase(c Config, p *pool, path string, memtable uint64, mustExist boo
 	options.Levels[len(options.Levels)-1].Compression = func() *sstable.CompressionProfile {
 		return sstable.FastestCompression
 	}
-	options.EventListener = pebbleEvents(log)
+	options.EventListener = pebbleEvents(log, c.Fatal, &opened)
 	db, err := pebble.Open(path, options)
 	if err != nil {
 		return nil, fmt.Errorf("open store %q: %w", path, err)
@@ -93,11 +95,12 @@ func openDatabase(c Config, p *pool, path string, memtable uint64, mustExist boo
 	if c.NoSync {
 		sync = pebble.NoSync
 	}
-	opened := &database{view: view{db}, pebble: db, write: sync}
-	if opened.commits, err = opened.commitNumber(); err != nil {
+	opened.Store(true)
+	d := &database{view: view{db}, pebble: db, write: sync}
+	if d.commits, err = d.commitNumber(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %q: %w", path, err), db.Close())
 	}
-	return opened, nil
+	return d, nil
 }
 
 // follow opens the mark beside the database, whose file must be there: what is
@@ -209,10 +212,16 @@ func die(fatal func(error), err error) {
 
 // pebbleEvents logs what an operator wants to know and nothing of the rest. A
 // damaged block is such a thing, and no more: whoever reads it gets an error.
-// Pebble's own answer to it is Fatalf.
-func pebbleEvents(log *slog.Logger) *pebble.EventListener {
+// Pebble's own answer to it is Fatalf. Background work that fails is tried again;
+// but while it opens, Pebble waits for it, and would try for ever.
+func pebbleEvents(log *slog.Logger, fatal func(error), opened *atomic.Bool) *pebble.EventListener {
 	return &pebble.EventListener{
-		BackgroundError: func(err error) { log.Error("background work failed; it will be tried again", "error", err.Error()) },
+		BackgroundError: func(err error) {
+			if !opened.Load() {
+				die(fatal, fmt.Errorf("open the store: what its log holds cannot be written to a table: %w", err))
+			}
+			log.Error("background work failed; it will be tried again", "error", err.Error())
+		},
 		DataCorruption: func(i pebble.DataCorruptionInfo) {
 			log.Error("a file is damaged", "path", i.Path, "error", i.Details.Error())
 		},

@@ -1,6 +1,6 @@
 # The commands that a developer types. CI runs .ci/run; the targets here run its steps.
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint fmt bench versus fuzz torture run ci
+.PHONY: help build test race lint fmt bench versus fuzz sabotage torture run ci
 
 FUZZTIME ?= 200000x
 BENCH    ?= .
@@ -9,10 +9,11 @@ KILLS    ?= 1000
 CUTS     ?= 1000
 CLONES   ?= 100000
 TORTURE  ?= $(CURDIR)/torture-data
+TALLY     = THRONG_TORTURE_TALLY=$(TORTURE)/tally.json
 CAMPAIGN  = -count 1 -v -timeout 24h -artifacts -outputdir $(TORTURE)
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## compile every package, and the commands into bin/
 	go build ./...
@@ -39,13 +40,16 @@ versus: ## compare with Redis, NATS and PostgreSQL, all started here (ten minute
 fuzz: ## run each fuzz target for FUZZTIME (200000x)
 	FUZZTIME=$(FUZZTIME) .ci/run fuzz
 
+sabotage: ## break each rule of the code in turn, and see that a test notices
+	THRONG_SABOTAGE=. go test -count 1 -v -timeout 40m ./bench/torture/sabotage -run Caught
+
 # Each run goes on where the last of the same commit stopped. What a failure leaves behind is in $(TORTURE) too.
+# A round of the store's campaign is 20 clones.
 torture: ## long campaigns: KILLS (1000) of the server, CUTS (1000) of its power, CLONES (100000) of the crashing store
 	mkdir -p $(TORTURE)
-	THRONG_TORTURE_TALLY=$(TORTURE)/tally.json THRONG_TORTURE_ROUNDS=$(KILLS) go test ./bench/torture/crash $(CAMPAIGN)
-	THRONG_TORTURE_TALLY=$(TORTURE)/tally.json THRONG_TORTURE_ROUNDS=$(CUTS) go test ./bench/torture/power $(CAMPAIGN)
-	THRONG_TORTURE_TALLY=$(TORTURE)/tally.json THRONG_TORTURE_ROUNDS=$(CLONES) THRONG_CRASH_CLONES=$(CLONES) \
-		go test ./shards -run Crash $(CAMPAIGN)
+	$(TALLY) THRONG_TORTURE_ROUNDS=$(KILLS) go test ./bench/torture/crash $(CAMPAIGN)
+	$(TALLY) THRONG_TORTURE_ROUNDS=$(CUTS) go test ./bench/torture/power -run PowerCut $(CAMPAIGN)
+	$(TALLY) THRONG_TORTURE_ROUNDS=$$(($(CLONES) / 20)) go test ./shards -run CrashesUnderLoad $(CAMPAIGN)
 
 run: ## start a server on ./throng-data; ARGS="--flag ..." go to it
 	go run ./cmd/throng serve $(ARGS)

@@ -1,0 +1,329 @@
+package sabotage
+
+// sabotage breaks one rule.
+type sabotage struct {
+	name string // of a subtest
+	rule string // that it breaks, as a sentence
+	file string
+	old  string // stands in the file once
+	new  string
+	pkg  string // of the test that must fail
+	test string
+}
+
+const (
+	shardsTests = "./shards"
+	engineTests = "./engine"
+	codecTests  = "./codec"
+	checkTests  = "./bench/check"
+	wireTests   = "./cmd/throng"
+)
+
+// table lists every sabotage, by the part that it is done to.
+var table = []sabotage{
+	// What is durable.
+	{
+		"answer before the sync", "An answer is published only after its commit is synced.",
+		"shards/actor.go", "\t\ta.commit(w)\n\t\ta.publish(drain[:n])\n", "\t\ta.publish(drain[:n])\n\t\ta.commit(w)\n",
+		shardsTests, "TestAFailedCommitIsFatal",
+	},
+	{
+		"commit without a sync", "A commit is synced.",
+		"shards/database.go", "sync := pebble.Sync\n", "sync := pebble.NoSync\n",
+		shardsTests, "TestCrashesUnderLoad",
+	},
+	{
+		"a failed commit is passed over", "A failed commit ends the process.",
+		"shards/database.go", "die(l.fatal, fmt.Errorf(\"store failed: \"+format, args...))", "l.log.Error(fmt.Sprintf(format, args...))",
+		shardsTests, "TestAFailedCommitIsFatal",
+	},
+	{
+		"fatal returns", "Who has met a failed disk goes no further, even where Fatal returns.",
+		"shards/database.go", "\tpanic(\"shards: Config.Fatal returned\")\n", "",
+		shardsTests, "TestFatalEndsWhoeverCalledIt",
+	},
+	{
+		"lists show what is not synced", "A list of chats shows only what is durable.",
+		"shards/database.go", "return snapshot{view{taken}, taken}", "return snapshot{view{db.pebble}, taken}",
+		shardsTests, "TestNobodySeesWhatIsNotSynced",
+	},
+	{
+		"reads begin before the commit", "A read is carried out after the commit of its drain.",
+		"shards/actor.go", "\t\tn := a.apply(drain, w)\n", "\t\tn := a.apply(drain, w)\n\t\tfor _, b := range drain[:n] {\n\t\t\tif b.reads == len(b.Ops) && b.reads > 0 && b.Ops[0].Kind == GetChat {\n\t\t\t\ta.readers.pool[0].turn(b)\n\t\t\t\tb.reads = 0\n\t\t\t}\n\t\t}\n",
+		shardsTests, "TestNobodySeesWhatIsNotSynced",
+	},
+	{
+		"a user is cached before the sync", "A loop knows a user only from an answer of the accounts.",
+		"engine/dispatch.go", "\tc.add(c.loop.server.store.Accounts(), op, c.replies.at(place).bytes)\n}\n\nfunc (c *conn) findChats", "\tc.loop.users.Put(op.Token, user{id: op.User, name: op.Name}, userBytes)\n\tc.add(c.loop.server.store.Accounts(), op, c.replies.at(place).bytes)\n}\n\nfunc (c *conn) findChats",
+		wireTests, "TestARefusedRegistrationTakesNothing",
+	},
+	{
+		"a damaged log is opened", "A log that is shorter than what was synced is refused.",
+		"shards/mark.go", "case commits < number:", "case false:",
+		shardsTests, "TestALogThatIsDamagedAtItsEndIsRefused",
+	},
+	{
+		"a mark that is missing is made anew", "A database without its mark is refused.",
+		"shards/mark.go", "case errors.Is(err, os.ErrNotExist):\n\t\treturn fmt.Errorf(\"the file", "case errors.Is(err, os.ErrNotExist):\n\t\treturn nil\n\t\treturn fmt.Errorf(\"the file",
+		shardsTests, "TestAMissingMarkIsRefused",
+	},
+	{
+		"a mark runs ahead", "A mark never says more than what is synced.",
+		"shards/mark.go", "\tm.number.Store(number)\n\tselect {", "\tm.number.Store(number + 1)\n\tselect {",
+		shardsTests, "TestACrashAloneIsNotRefused",
+	},
+	{
+		"markers before their directory", "A marker names only what is durable.",
+		"shards/database.go", "if strings.HasPrefix(fs.PathBase(name), markerPrefix) {", "if false {",
+		shardsTests, "TestMarkersNameWhatIsDurable",
+	},
+
+	// Indexes and order.
+	{
+		"an index is used again after reopening", "A reopened chat goes on behind its last message.",
+		"shards/view.go", "c.last, c.lastTime, err = walk.last()\n", "c.last, c.lastTime, err = walk.last()\n\tc.last = max(0, c.last-1)\n",
+		shardsTests, "TestScripts",
+	},
+	{
+		"an index is left out", "Indexes are dense.",
+		"shards/chats.go", "\tc.last++\n", "\tc.last += 2\n",
+		shardsTests, "TestScripts",
+	},
+	{
+		"the last operation of a batch is dropped", "Every operation of a batch is carried out.",
+		"shards/actor.go", "if a.applyOne(b, op, w); op.Answer.Status == Unanswered {", "if i > 0 && i == len(b.Ops)-1 && op.Kind == Send {\n\t\t\t\top.Answer = Answer{Status: OK, Index: 1}\n\t\t\t} else {\n\t\t\t\ta.applyOne(b, op, w)\n\t\t\t}\n\t\t\tif op.Answer.Status == Unanswered {",
+		engineTests, "TestRepliesComeInTheOrderOfRequests",
+	},
+	{
+		"a message of a batch is not written", "What is acknowledged is in the commit.",
+		"shards/chats.go", "if err := w.message(c.id, c.last+1, &m); err != nil {", "if err := w.message(c.id, c.last+1-(c.last+1)%7/6, &m); err != nil {",
+		shardsTests, "TestStoreAgainstModel",
+	},
+	{
+		"a message goes to another chat", "A message is in the chat that it was sent to.",
+		"shards/writes.go", "putMessageKey(op.Key, chat, index)", "putMessageKey(op.Key, chat+index/3, index)",
+		shardsTests, "TestScripts",
+	},
+	{
+		"replies out of order", "Replies come in the order of their requests.",
+		"engine/replies.go", "return &q.ring[n&uint64(len(q.ring)-1)]", "return &q.ring[(n^1)&uint64(len(q.ring)-1)]",
+		engineTests, "TestRepliesComeInTheOrderOfRequests",
+	},
+	{
+		"requests overtake a parked one", "A request waits behind one whose user is being looked up.",
+		"engine/dispatch.go", "\tif len(c.parked) == 0 {\n\t\tif u, known", "\tif true {\n\t\tif u, known",
+		engineTests, "TestParkedRequestsKeepTheirOrder",
+	},
+	{
+		"time goes backwards", "The time of a chat's messages never decreases.",
+		"shards/chats.go", "max(op.Time, c.lastTime)", "op.Time",
+		engineTests, "TestClockThatJumps",
+	},
+
+	// Repeats.
+	{
+		"ref is forgotten within a drain", "A repeated ref is found in its own commit.",
+		"shards/chats.go", "if index, ok := s.refs[string(key)]; ok {", "if index, ok := s.refs[string(key)]; ok && index < 0 {",
+		shardsTests, "TestStoreAgainstModel",
+	},
+	{
+		"ref is forgotten by the store", "A repeated ref is found later, and after a restart.",
+		"shards/chats.go", "\treturn w.ref(key, c.last)\n", "\treturn nil\n",
+		shardsTests, "TestScripts",
+	},
+	{
+		"ref of any sender", "A ref is its sender's own.",
+		"shards/chats.go", "key := refKey(c.id, op.User, op.Ref)", "key := refKey(c.id, uuid.UUID{}, op.Ref)",
+		shardsTests, "TestStoreAgainstModel",
+	},
+
+	// Who may do what.
+	{
+		"membership is not checked", "Only a member reads and sends.",
+		"shards/chats.go", "\t\tif member {\n\t\t\treturn c, nil\n", "\t\tif member || c.group {\n\t\t\treturn c, nil\n",
+		shardsTests, "TestStoreAgainstModel",
+	},
+	{
+		"anybody joins a pair", "Nobody joins a chat of two.",
+		"shards/chats.go", "case !c.group:", "case false:",
+		shardsTests, "TestStoreAgainstModel",
+	},
+	{
+		"an id is registered twice", "An id belongs to one user.",
+		"shards/accounts.go", "if taken || !free {", "if !free {",
+		shardsTests, "TestStoreAgainstModel",
+	},
+	{
+		"a token is registered twice", "A token belongs to one user.",
+		"shards/accounts.go", "if taken || !free {", "if taken {",
+		shardsTests, "TestStoreAgainstModel",
+	},
+	{
+		"login does not compare the id", "A login needs the id that the token belongs to.",
+		"engine/dispatch.go", "if u.id != r.ID {", "if false {",
+		wireTests, "TestLoginKnowsRightFromWrong",
+	},
+	{
+		"tokens that are alike", "A token is told from every other.",
+		"shards/secret.go", "uint64(token)))", "uint64(token|1)))",
+		shardsTests, "TestStoreAgainstModel",
+	},
+	{
+		"a pair has two chats", "Both sides of a pair find the same chat.",
+		"shards/secret.go", "if bytes.Compare(a[:], b[:]) > 0 {", "if false {",
+		shardsTests, "TestPairChats",
+	},
+	{
+		"tokens in clear", "A token is not on disk.",
+		"shards/secret.go", "\treturn s.mac(binary.BigEndian.AppendUint64([]byte{tokenUse}, uint64(token)))\n", "\tvar m mac\n\tbinary.BigEndian.PutUint64(m[:], uint64(token))\n\treturn m\n",
+		shardsTests, "TestTokensAreNotOnDisk",
+	},
+
+	// What is shown.
+	{
+		"a shard is left out of a list", "A list of chats is of all shards.",
+		"shards/find.go", "m = append(m, oneShard{part, chats})", "if m = append(m, oneShard{part, chats}); len(m) > 1 {\n\t\t\tm[0].chats.it.Last()\n\t\t\tm[0].chats.it.Next()\n\t\t}",
+		shardsTests, "TestStoreAgainstModel",
+	},
+	{
+		"a missing message is passed over", "A hole in a chat is an error, never a shorter page.",
+		"shards/view.go", "if found := messageIndex(w.it.Key()); found != index {", "if found := messageIndex(w.it.Key()); found < 0 {",
+		shardsTests, "TestDamageIsNotShown",
+	},
+	{
+		"a newer record is guessed", "A record of an unknown version is an error.",
+		"shards/records.go", "v[0] != recordVersion", "v[0] == 0",
+		shardsTests, "TestOtherVersionsAreErrors",
+	},
+	{
+		"a negative number is read", "A record's numbers are not negative.",
+		"shards/records.go", "n <= 0 || v > math.MaxInt64", "n <= 0 || v == math.MaxUint64-1",
+		shardsTests, "FuzzRecords",
+	},
+
+	// Limits.
+	{
+		"requests in flight", "A connection has a limit of requests in flight.",
+		"engine/conn.go", "case c.replies.len() >= s.config.InFlight,", "case c.replies.len() < 0,",
+		engineTests, "TestInFlightByCount",
+	},
+	{
+		"bytes in flight", "A connection has a limit of bytes in flight.",
+		"engine/conn.go", "c.inFlightBytes+bytes > s.config.InFlightBytes && c.inFlightBytes > 0,", "c.inFlightBytes < 0,",
+		engineTests, "TestInFlightByBytes",
+	},
+	{
+		"a mailbox without a limit", "A mailbox is bounded.",
+		"shards/mailbox.go", "full := m.requests+len(b.Ops) > m.maxRequests || m.bytes+int64(b.Bytes) > m.maxBytes", "full := m.requests < 0",
+		shardsTests, "TestMailboxIsBounded",
+	},
+	{
+		"a 429 that does the work", "A refusal means that nothing was done.",
+		"shards/mailbox.go", "if m.closed || full && m.requests > 0 {\n", "if m.closed || full && m.requests > 0 {\n\t\tif !m.closed {\n\t\t\tm.queue = append(m.queue, b)\n\t\t}\n",
+		shardsTests, "TestAFullMailboxRefuses",
+	},
+	{
+		"an outbox without a limit", "An outbox is bounded.",
+		"engine/outbox.go", "for o.requests >= maxOutbox && !o.closed {", "for o.requests < 0 && !o.closed {",
+		engineTests, "TestOutboxIsBounded",
+	},
+	{
+		"unread replies pile up", "A peer that does not read is closed.",
+		"engine/conn.go", "if c.budget.Used() > limit+limit/unreadGrace {", "if c.budget.Used() < 0 {",
+		engineTests, "TestUnreadRepliesCloseTheConnection",
+	},
+	{
+		"a budget without a limit", "Replies that are being built are bounded.",
+		"shards/op.go", "if used > 0 && used+int64(n) > b.limit {", "if used < 0 {",
+		shardsTests, "TestBudget",
+	},
+	{
+		"connections without a limit", "A connection over the cap is closed.",
+		"engine/handler.go", "h.connections.Add(1) > int64(h.config.Connections) || h.draining.Load()", "h.connections.Add(1) < 0 || h.draining.Load()",
+		engineTests, "TestTooManyConnections",
+	},
+	{
+		"nonsense without end", "A peer that sends nothing but nonsense is closed.",
+		"engine/conn.go", "if c.bad++; c.bad >= c.loop.server.config.BadRequests {", "if c.bad++; c.bad < 0 {",
+		engineTests, "TestBadRequestsInARow",
+	},
+	{
+		"a frame that drips", "A frame must end in time.",
+		"engine/conn.go", "c.partial > 0 && now-c.partial >= config.PartialFrame ||", "c.partial < 0 ||",
+		engineTests, "TestTimers",
+	},
+	{
+		"a frame of any length", "A frame has a limit.",
+		"codec/frame.go", "if length == 0 || uint64(length) > uint64(c.limit) {", "if length == 0 {",
+		codecTests, "TestCutterCutsAStreamIntoItsFrames",
+	},
+	{
+		"a page of any size", "A page is cut at its limit.",
+		"codec/reply.go", "if len(p.buf) > p.end && p.values > 0 {", "if len(p.buf) < 0 {",
+		codecTests, "TestPageIsCutAtItsLimit",
+	},
+	{
+		"text that is no UTF-8", "A request that is not UTF-8 is refused.",
+		"codec/decode.go", "case !utf8.Valid(body):", "case len(body) == 0 && !utf8.Valid(body):",
+		codecTests, "TestDecodeTakesOneJSONObjectAndNothingElse",
+	},
+	{
+		"writes to a full disk", "Writes are refused below the floor of free space.",
+		"engine/conn.go", "case writes && s.diskFull.Load():", "case writes && s.diskFull.Load() && s.draining.Load():",
+		engineTests, "TestDiskFloor",
+	},
+
+	// The life of a server.
+	{
+		"a drain drops answers", "A drain finishes what was taken.",
+		"engine/engine.go", "if !s.poll(deadline, (*loop).settled) {", "if s.engine.Stop(context.Background()); false {",
+		engineTests, "TestDrainFinishesWhatWasAccepted",
+	},
+	{
+		"a panic leaves its traces", "What a panicking operation changed is forgotten.",
+		"shards/actor.go", "\t\ta.state.reset()\n", "",
+		shardsTests, "TestNothingIsLeftOfAPanic",
+	},
+	{
+		"two servers on one directory", "A directory is locked.",
+		"shards/directory.go", "if d.lock, err = fs.Lock(d.file(lockFile)); err != nil {", "if d.lock, err = fs.Lock(d.file(lockFile)); d.lock == nil && err == nil {",
+		shardsTests, "TestDirectoryLock",
+	},
+	{
+		"a newer format is opened", "A directory of a newer format is refused.",
+		"shards/directory.go", "case f.Format > formatVersion:", "case f.Format < 0:",
+		shardsTests, "TestDirectoryRefusals",
+	},
+	{
+		"another number of shards", "The number of shards is fixed.",
+		"shards/directory.go", "case d.shards != 0 && d.shards != f.Shards:", "case d.shards < 0:",
+		shardsTests, "TestDirectoryRefusals",
+	},
+
+	// The judge itself.
+	{
+		"a judge blind to loss", "The checker finds an acknowledged message that is gone.",
+		"bench/check/chat.go", "\tw.judgeHomeless()\n", "",
+		checkTests, "TestEachFaultIsFound",
+	},
+	{
+		"a judge blind to gaps", "The checker finds a hole in the indexes.",
+		"bench/check/chat.go", "case w.Dense && index > last+1:", "case w.Dense && index < 0:",
+		checkTests, "TestEachFaultIsFound",
+	},
+	{
+		"a judge blind to order", "The checker finds a later send with a smaller index.",
+		"bench/check/chat.go", "\tw.judgeOrder()\n", "",
+		checkTests, "TestEachFaultIsFound",
+	},
+	{
+		"a judge blind to reads", "The checker finds a read that lacks or shows what it should not.",
+		"bench/check/chat.go", "\tw.judgeReads()\n", "",
+		checkTests, "TestEachFaultIsFound",
+	},
+	{
+		"a judge blind to repeats", "The checker finds a text that is there twice.",
+		"bench/check/chat.go", "if of[i].index != first {", "if of[i].index < 0 {",
+		checkTests, "TestEachFaultIsFound",
+	},
+}

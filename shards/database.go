@@ -59,8 +59,9 @@ func (p *pool) close() {
 func openDatabase(c Config, p *pool, path string, memtable uint64, mustExist bool) (*database, error) {
 	log := c.Logger.With("database", path)
 	var opened atomic.Bool
+	work := newBackground(log, c.Fatal, &opened)
 	options := &pebble.Options{
-		FS:        logFS{markedFS{c.FS}, &opened, c.Fatal},
+		FS:        logFS{tableFS{markedFS{c.FS}, work}, &opened, c.Fatal},
 		Cache:     p.cache,
 		FileCache: p.files,
 
@@ -86,7 +87,7 @@ func openDatabase(c Config, p *pool, path string, memtable uint64, mustExist boo
 	options.Levels[len(options.Levels)-1].Compression = func() *sstable.CompressionProfile {
 		return sstable.FastestCompression
 	}
-	options.EventListener = pebbleEvents(log, c.Fatal, &opened)
+	options.EventListener = work.listener()
 	db, err := pebble.Open(path, options)
 	if err != nil {
 		return nil, fmt.Errorf("open store %q: %w", path, err)
@@ -208,24 +209,4 @@ func (l *pebbleLogger) Fatalf(format string, args ...any) {
 func die(fatal func(error), err error) {
 	fatal(err)
 	panic("shards: Config.Fatal returned")
-}
-
-// pebbleEvents logs what an operator wants to know and nothing of the rest. A
-// damaged block is such a thing, and no more: whoever reads it gets an error.
-// Pebble's own answer to it is Fatalf. Background work that fails is tried again;
-// but while it opens, Pebble waits for it, and would try for ever.
-func pebbleEvents(log *slog.Logger, fatal func(error), opened *atomic.Bool) *pebble.EventListener {
-	return &pebble.EventListener{
-		BackgroundError: func(err error) {
-			if !opened.Load() {
-				die(fatal, fmt.Errorf("open the store: what its log holds cannot be written to a table: %w", err))
-			}
-			log.Error("background work failed; it will be tried again", "error", err.Error())
-		},
-		DataCorruption: func(i pebble.DataCorruptionInfo) {
-			log.Error("a file is damaged", "path", i.Path, "error", i.Details.Error())
-		},
-		WriteStallBegin: func(i pebble.WriteStallBeginInfo) { log.Warn("writes wait for flushes", "reason", i.Reason) },
-		WriteStallEnd:   func() { log.Warn("writes go on") },
-	}
 }

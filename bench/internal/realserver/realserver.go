@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -92,16 +93,33 @@ func StartIn(t testing.TB, dir string, args ...string) *Server {
 	return s
 }
 
+// StartWithFiles is Start, for a server that may have so many files open, sockets
+// included.
+func StartWithFiles(t testing.TB, files int, args ...string) *Server {
+	t.Helper()
+	limit := fmt.Sprintf(`ulimit -n %d; exec "$0" "$@"`, files)
+	s := launch(t, []string{"sh", "-c", limit}, filepath.Join(t.TempDir(), "data"), args)
+	s.AwaitReady(t)
+	return s
+}
+
 // Launch starts a server on a directory and does not wait for it: AwaitReady does,
 // and until then there is no Ready.
 func Launch(t testing.TB, dir string, args ...string) *Server {
+	t.Helper()
+	return launch(t, nil, dir, args)
+}
+
+// launch starts a server; before is what its command line begins with.
+func launch(t testing.TB, before []string, dir string, args []string) *Server {
 	t.Helper()
 	path, err := built.path()
 	if err != nil {
 		t.Fatalf("realserver: %v", err)
 	}
 	s := &Server{Dir: dir, log: newOutput(), done: make(chan struct{})}
-	s.cmd = exec.Command(path, append([]string{"serve", "--listen", "127.0.0.1:0", "--data", dir}, args...)...)
+	line := slices.Concat(before, []string{path, "serve", "--listen", "127.0.0.1:0", "--data", dir}, args)
+	s.cmd = exec.Command(line[0], line[1:]...)
 	s.cmd.Env = environment()
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	if err := s.cmd.Start(); err != nil {
@@ -188,6 +206,16 @@ func (s *Server) Stop(t testing.TB) int {
 	s.await(t)
 	return s.cmd.ProcessState.ExitCode()
 }
+
+// AwaitEnd waits until it ends by itself, and returns its exit status.
+func (s *Server) AwaitEnd(t testing.TB) int {
+	t.Helper()
+	s.await(t)
+	return s.cmd.ProcessState.ExitCode()
+}
+
+// Done is closed when the process has ended.
+func (s *Server) Done() <-chan struct{} { return s.done }
 
 func (s *Server) await(t testing.TB) {
 	t.Helper()

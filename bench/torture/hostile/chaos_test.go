@@ -17,15 +17,16 @@ const (
 	chaosRoom = 900
 	// roundsOfAServer is how many rounds one server lives.
 	roundsOfAServer = 50
-	chaosPatience   = 500 * time.Millisecond
-	chaosSteps      = 12 // of each session in a round
+	chaosPatience   = 400 * time.Millisecond
+	chaosSteps      = 8 // of each session in a round
+	slicedBytes     = 4 << 10
 )
 
 // Through a network that delays, slices, throttles, swallows, half-closes and
 // resets, every send gets its answer in the end, is in its chat once, however often it was
 // repeated and however late a copy of it came, and the checker agrees.
 func TestTheWorkloadGetsThroughBadNetworks(t *testing.T) {
-	c := campaign.Start(t, "chaos", campaign.Short(2))
+	c := campaign.Start(t, "chaos", campaign.Short(1))
 	var server *realserver.Server
 	for c.Next() {
 		if server == nil || c.Round()%roundsOfAServer == 0 {
@@ -112,9 +113,9 @@ func badWay(rng *rand.Rand) (way proxy.Way) {
 		way.Jitter = time.Duration(rng.IntN(10)) * time.Millisecond
 	}
 	if rng.IntN(3) == 0 {
-		way.Slice = 1 + rng.IntN(3)*rng.IntN(300) // often a single byte
+		way.Slice, way.Sliced = 1+rng.IntN(3)*rng.IntN(300), slicedBytes // often a single byte
 	}
-	if rng.IntN(6) == 0 {
+	if way.Slice == 0 && rng.IntN(4) == 0 { // a sleep a byte would be another thing
 		way.Rate = 256<<10 + rng.IntN(1<<20)
 	}
 	switch rng.IntN(6) {

@@ -43,6 +43,7 @@ type session struct {
 	patience time.Duration // for a pipeline's answers
 
 	steps    atomic.Int64 // pipelines that were answered
+	answers  int          // single answers
 	lost     int          // connections that ended, or were given up
 	repeated int          // sends that were sent again
 	refused  int          // answers of 429
@@ -90,20 +91,23 @@ func (s *session) wanted() bool {
 	return !s.crowd.abandoned.Load() && (!s.crowd.stop.Load() || len(s.owed) > 0)
 }
 
-// use works on a connection until it ends. Where it brought nothing, the next one
+// use works on a connection until it ends. Where it brought no answer, the next one
 // is given twice the time: a slow network must not be mistaken for a dead one
 // for ever.
 func (s *session) use(c *conn) {
-	before := s.steps.Load()
+	before := s.answers
 	for s.wanted() {
-		if err := s.step(c); err != nil {
+		err := s.step(c)
+		s.owed = s.stillOwed()
+		if err != nil {
 			s.lost++
 			s.repeated += len(s.owed)
 			break
 		}
+		s.steps.Add(1)
 		time.Sleep(s.crowd.pause)
 	}
-	if s.steps.Load() > before {
+	if s.answers > before {
 		s.patience = s.crowd.patience
 	} else {
 		s.patience = min(2*s.patience, hangGuard)
@@ -123,10 +127,9 @@ func (s *session) step(c *conn) error {
 		if err != nil {
 			return err
 		}
+		s.answers++
 		s.enter(&s.batch[i], a, own)
 	}
-	s.owed = s.stillOwed()
-	s.steps.Add(1)
 	return wrote
 }
 

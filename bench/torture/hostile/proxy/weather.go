@@ -16,6 +16,7 @@ type Way struct {
 	Latency time.Duration // by which each piece that was read comes late
 	Jitter  time.Duration // more of it, at most
 	Slice   int           // bytes of a write, at most; 0: as they came
+	Sliced  int64         // so many bytes are sliced: a write a byte is dear
 	Rate    int           // bytes a second; 0: no bound
 
 	Hole      int64         // at so many bytes nothing passes
@@ -97,21 +98,20 @@ func (r *relay) deliver(dst *net.TCPConn, piece []byte, way *Way, passed int64) 
 	if way.Jitter > 0 {
 		late += rand.N(way.Jitter)
 	}
-	return r.proxy.sleep(late) && r.write(dst, piece, way)
+	return r.proxy.sleep(late) && r.write(dst, piece, way, passed)
 }
 
 // write writes a piece in slices, and no faster than the way's rate.
-func (r *relay) write(dst *net.TCPConn, piece []byte, way *Way) bool {
-	size := len(piece)
-	if way.Slice > 0 {
-		size = way.Slice
-	}
+func (r *relay) write(dst *net.TCPConn, piece []byte, way *Way, passed int64) bool {
 	for len(piece) > 0 {
-		n := min(size, len(piece))
+		n := len(piece)
+		if way.Slice > 0 && passed < way.Sliced {
+			n = min(n, way.Slice)
+		}
 		if _, err := dst.Write(piece[:n]); err != nil {
 			return false
 		}
-		piece = piece[n:]
+		piece, passed = piece[n:], passed+int64(n)
 		if way.Rate > 0 && !r.proxy.sleep(time.Duration(n)*time.Second/time.Duration(way.Rate)) {
 			return false
 		}

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"sync"
 
 	"github.com/google/uuid"
+	"golang.org/x/sys/unix"
 
 	"throng/bench/target"
 	"throng/codec"
@@ -20,37 +20,44 @@ const keepOutBytes = 64 << 10
 // conn is one connection of the load.
 type conn struct {
 	target *Target
-	socket net.Conn
 	sink   target.Sink
-	asked  asked
-	end    end
+	pages  bool
+	fd     int
 
-	// Owned by run.
-	frames   frames
-	pages    bool
-	waiting  []question // asked, the oldest first, and not yet answered from first on
-	first    int
-	answer   codec.Answer
-	replies  []target.Reply
-	shown    []codec.Shown
-	messages []target.Message // the pages of replies
+	mu    sync.Mutex // guards what follows; nothing waits while it is held
+	asked []question // since the loop last looked
+	rest  []byte     // requests that the socket had no room for
+	ended bool       // fd is not used any more: it is closed, or will be by the loop
+	why   error      // of ended; nil: Close
+
+	// Owned by the loop.
+	frames  frames
+	waiting []question // asked, the oldest first, and not yet answered from first on
+	first   int
 }
 
 // Dial opens a connection.
 func (t *Target) Dial(ctx context.Context, how target.Dial, sink target.Sink) (target.Conn, error) {
-	socket, err := t.connect(ctx, how)
+	dialled, err := t.connect(ctx, how)
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{target: t, socket: socket, sink: sink, pages: how.Pages, frames: newFrames(socket, how.Window)}
-	go c.run()
+	s, err := newSocket(dialled)
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	c := &conn{target: t, sink: sink, pages: how.Pages, fd: int(s), frames: newFrames(s, how.Window)}
+	if err := t.loops.join(c); err != nil {
+		_ = unix.Close(c.fd)
+		return nil, fmt.Errorf("connect: %w", err)
+	}
 	return c, nil
 }
 
-// Submit writes ops in one write. It waits only where the socket's buffer is full,
-// and not for ever: Throng reads on, whatever it has to answer.
+// Submit writes ops in one write. It never waits: what the socket has no room for is
+// kept, and written by the loop when the server has read. That is bounded by the
+// window, to which the caller keeps.
 func (c *conn) Submit(ops []target.Op) error {
-	c.asked.push(ops)
 	buffer := c.target.out.Get().(*[]byte)
 	defer c.target.out.Put(buffer)
 	out := (*buffer)[:0]
@@ -60,10 +67,40 @@ func (c *conn) Submit(ops []target.Op) error {
 	if *buffer = out; cap(out) > keepOutBytes {
 		*buffer = nil
 	}
-	if _, err := c.socket.Write(out); err != nil {
-		return c.shut(fmt.Errorf("write: %w", err))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return errEnded
 	}
+	for i := range ops { // before they are written, so that no answer comes first
+		c.asked = append(c.asked, question{ops[i].Kind, uint16(min(ops[i].Count, codec.MaxCount))})
+	}
+	if len(c.rest) > 0 {
+		c.rest = append(c.rest, out...)
+		return nil
+	}
+	rest, err := socket(c.fd).write(out)
+	if err != nil {
+		c.end(err)
+		return err
+	}
+	c.rest = append(c.rest, rest...)
 	return nil
+}
+
+// flush writes what Submit could not. An error means that the connection has ended.
+func (c *conn) flush() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended || len(c.rest) == 0 {
+		return c.over()
+	}
+	rest, err := socket(c.fd).write(c.rest)
+	if len(rest) == 0 {
+		rest = nil // and the memory is free
+	}
+	c.rest = rest
+	return err
 }
 
 // append writes one operation as a request.
@@ -89,43 +126,73 @@ func (c *conn) append(dst []byte, op *target.Op) []byte {
 	}
 }
 
-// Close ends the connection; run tells the sink.
-func (c *conn) Close() error {
-	_ = c.shut(nil)
+// errEnded is what a connection that has ended says to who goes on using it.
+var errEnded = errors.New("the connection has ended")
+
+func (c *conn) over() error {
+	if c.ended {
+		return errEnded
+	}
 	return nil
 }
 
-// shut ends the connection for a reason, and returns the reason.
-func (c *conn) shut(why error) error {
-	c.end.set(why)
-	_ = c.socket.Close() // wakes run
-	return why
+// Close ends the connection; the loop tells the sink.
+func (c *conn) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.end(nil)
+	return nil
 }
 
-// run takes in replies until the connection ends.
-func (c *conn) run() {
-	var err error
-	for err == nil {
-		if err = c.frames.fill(); err == nil {
-			err = c.takeIn()
+// end ends the connection for a reason, the first of which counts, and wakes the
+// loop. Its caller holds mu.
+func (c *conn) end(why error) {
+	if !c.ended {
+		c.ended, c.why = true, why
+		_ = unix.Shutdown(c.fd, unix.SHUT_RDWR)
+	}
+}
+
+// close is for the loop: it gives up the socket, and with it the right to use fd.
+func (c *conn) close(why error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ended {
+		c.ended, c.why = true, why
+	}
+	c.rest = nil
+	_ = unix.Close(c.fd)
+}
+
+// takeIn reads once, and on where the buffer was filled, or where what is behind
+// must be seen: epoll tells only what is new. Of each read it hands over the answers
+// that have come whole, all at once. After one that cannot be read the connection is
+// of no use, but those before it count.
+func (c *conn) takeIn(in *inbox, toTheEnd bool) error {
+	for more := true; more; more = c.frames.full || toTheEnd {
+		c.frames.borrow(in.buf)
+		err := c.frames.fill()
+		if err == nil {
+			in.replies, in.messages = in.replies[:0], in.messages[:0]
+			err = c.readAll(in)
+			c.frames.giveBack()
+			if len(in.replies) > 0 {
+				c.sink.Replies(in.replies)
+			}
+		} else {
+			c.frames.giveBack()
+		}
+		switch {
+		case errors.Is(err, unix.EAGAIN):
+			return nil
+		case err != nil:
+			return err
 		}
 	}
-	_ = c.shut(err)
-	c.sink.Lost(c.end.why)
+	return nil
 }
 
-// takeIn hands over the answers that have come whole, all at once. After one that
-// cannot be read the connection is of no use, but those before it count.
-func (c *conn) takeIn() error {
-	c.replies, c.messages = c.replies[:0], c.messages[:0]
-	err := c.readAll()
-	if len(c.replies) > 0 {
-		c.sink.Replies(c.replies)
-	}
-	return err
-}
-
-func (c *conn) readAll() error {
+func (c *conn) readAll(in *inbox) error {
 	for {
 		body, err := c.frames.next()
 		if body == nil || err != nil {
@@ -135,9 +202,9 @@ func (c *conn) readAll() error {
 		if err != nil {
 			return err
 		}
-		c.replies = append(c.replies, target.Reply{Bytes: headerBytes + len(body)})
-		if err := c.read(body, q, &c.replies[len(c.replies)-1]); err != nil {
-			c.replies = c.replies[:len(c.replies)-1]
+		in.replies = append(in.replies, target.Reply{Bytes: headerBytes + len(body)})
+		if err := c.read(in, body, q, &in.replies[len(in.replies)-1]); err != nil {
+			in.replies = in.replies[:len(in.replies)-1]
 			return fmt.Errorf("answer to a %v: %w", q.kind, err)
 		}
 	}
@@ -146,7 +213,9 @@ func (c *conn) readAll() error {
 // question is the oldest that is not answered.
 func (c *conn) question() (question, error) {
 	if c.first == len(c.waiting) {
-		c.waiting, c.first = c.asked.swap(c.waiting), 0
+		c.mu.Lock()
+		c.waiting, c.asked, c.first = c.asked, c.waiting[:0], 0
+		c.mu.Unlock()
 	}
 	if len(c.waiting) == 0 {
 		return question{}, errors.New("an answer to nothing that was asked")
@@ -156,8 +225,8 @@ func (c *conn) question() (question, error) {
 }
 
 // read reads one answer. An error means that it is none to that question.
-func (c *conn) read(body []byte, q question, r *target.Reply) error {
-	a := &c.answer
+func (c *conn) read(in *inbox, body []byte, q question, r *target.Reply) error {
+	a := &in.answer
 	if err := a.Read(body); err != nil {
 		return err
 	}
@@ -171,30 +240,30 @@ func (c *conn) read(body []byte, q question, r *target.Reply) error {
 			return errors.New("no index")
 		}
 	case target.Read, target.Receive:
-		return c.readPage(len(body), q, r)
+		return c.readPage(in, len(body), q, r)
 	default:
 	}
 	return nil
 }
 
-func (c *conn) readPage(bodyBytes int, q question, r *target.Reply) error {
+func (c *conn) readPage(in *inbox, bodyBytes int, q question, r *target.Reply) error {
 	switch {
-	case !c.answer.Paged:
+	case !in.answer.Paged:
 		return errors.New("no values")
 	case !c.pages:
 		return nil
 	}
 	var err error
-	if c.shown, err = c.answer.Messages(c.shown[:0]); err != nil {
+	if in.shown, err = in.answer.Messages(in.shown[:0]); err != nil {
 		return err
 	}
-	start := len(c.messages)
-	for i := range c.shown {
-		m := &c.shown[i]
-		c.messages = append(c.messages, target.Message{Index: m.Index, Hash: target.Hash(m.Text)})
+	start := len(in.messages)
+	for i := range in.shown {
+		m := &in.shown[i]
+		in.messages = append(in.messages, target.Message{Index: m.Index, Hash: target.Hash(m.Text)})
 	}
-	r.Page = c.messages[start:len(c.messages):len(c.messages)]
-	r.Cut = len(r.Page) < q.count && bodyBytes > c.target.certainBytes()
+	r.Page = in.messages[start:len(in.messages):len(in.messages)]
+	r.Cut = len(r.Page) < int(q.count) && bodyBytes > c.target.certainBytes()
 	return nil
 }
 
@@ -212,44 +281,11 @@ func (t *Target) certainBytes() int {
 	return limit - maxValueBytes
 }
 
-// question is what the reader must know of an operation to read its answer.
+// question is what the loop must know of an operation to read its answer.
 type question struct {
 	kind  target.Kind
-	count int // of a read: messages at most
+	count uint16 // of a read: messages at most
 }
-
-// asked is what Submit hands to the reader: what was asked since the reader last
-// looked. It holds Dial.Window questions at most, since the caller keeps to that.
-type asked struct {
-	mu   sync.Mutex
-	list []question
-}
-
-// push notes ops before they are written, so that no answer comes first.
-func (a *asked) push(ops []target.Op) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for i := range ops {
-		a.list = append(a.list, question{ops[i].Kind, min(ops[i].Count, codec.MaxCount)})
-	}
-}
-
-// swap gives the list to the reader, for one that is used up.
-func (a *asked) swap(used []question) []question {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	list := a.list
-	a.list = used[:0]
-	return list
-}
-
-// end is why a connection has ended: the first reason counts, and nil is Close.
-type end struct {
-	once sync.Once
-	why  error
-}
-
-func (e *end) set(why error) { e.once.Do(func() { e.why = why }) }
 
 // user is a registered user.
 type user struct {

@@ -29,6 +29,7 @@ type frames struct {
 	buf        []byte
 	start, end int  // what has come and is not yet cut
 	full       bool // the last read filled the buffer
+	lent       bool // the buffer is another's
 }
 
 // newFrames makes room for the short answers of a whole window, within bounds. A
@@ -67,6 +68,22 @@ func (f *frames) fill() error {
 	}
 }
 
+// borrow reads into another's buffer until giveBack, where what is held is little:
+// of a long frame the rest comes into a buffer of its own.
+func (f *frames) borrow(buf []byte) {
+	if held := f.end - f.start; held <= len(buf)/2 {
+		copy(buf, f.buf[f.start:f.end])
+		f.buf, f.start, f.end, f.lent = buf, 0, held, true
+	}
+}
+
+// giveBack keeps what is held in memory of its own: none where that is nothing.
+func (f *frames) giveBack() {
+	if held := f.buf[f.start:f.end]; f.lent || len(held) == 0 {
+		f.buf, f.start, f.end, f.lent = append([]byte(nil), held...), 0, len(held), false
+	}
+}
+
 // makeRoom moves what is held to the buffer's start, and sees that there is room
 // behind it. The buffer only doubles, whatever a header announces: it grows with
 // the bytes that come.
@@ -82,7 +99,7 @@ func (f *frames) makeRoom() {
 	if size == len(f.buf) {
 		copy(f.buf, held)
 	} else {
-		f.buf = append(make([]byte, 0, size), held...)[:size]
+		f.buf, f.lent = append(make([]byte, 0, size), held...)[:size], false
 	}
 	f.start, f.end = 0, len(held)
 }

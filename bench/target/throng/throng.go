@@ -31,9 +31,10 @@ type Target struct {
 	Settings   map[string]string // as its ready line says
 	ReplyBytes int               // the server's limit of a reply's body; 0: the protocol's default. Decides which pages are Cut
 
-	addr string
-	idle pool
-	out  sync.Pool // of *[]byte: the connections share a few buffers, each for the time of one write
+	addr  string
+	idle  pool
+	loops loops
+	out   sync.Pool // of *[]byte: the connections share a few buffers, each for the time of one write
 
 	// Set by Prepare, read-only afterwards.
 	plan  target.Plan

@@ -12,6 +12,7 @@ import (
 	"github.com/anishathalye/porcupine"
 
 	"throng/bench/torture/campaign"
+	"throng/bench/torture/wire"
 	"throng/codec"
 )
 
@@ -90,7 +91,7 @@ func TestSmallHistoriesOfAChatAreLinearizable(t *testing.T) {
 		h := &history{w: w, chats: w.freshChats(historyChats)}
 		h.live(c)
 		c.Add("operations", int64(len(h.ops)))
-		if verdict := porcupine.CheckOperationsTimeout(chatModel, h.ops, hangGuard); verdict != porcupine.Ok {
+		if verdict := porcupine.CheckOperationsTimeout(chatModel, h.ops, wire.HangGuard); verdict != porcupine.Ok {
 			t.Errorf("%s: one client could not have seen this history, or it was not judged in time:\n%s", verdict, h)
 		}
 		w = w.next(c)
@@ -136,7 +137,7 @@ func (h *history) run(rng *rand.Rand) (wait func()) {
 
 // work is one client: one request at a time, until its connection ends.
 func (h *history) work(addr string, client int, rng *rand.Rand) {
-	c, err := dial(addr)
+	c, err := wire.Dial(addr)
 	if err != nil {
 		return // the server has ended already
 	}
@@ -154,33 +155,33 @@ func (h *history) work(addr string, client int, rng *rand.Rand) {
 	}
 }
 
-func (h *history) append(c *conn, client, chat int) error {
+func (h *history) append(c *wire.Conn, client, chat int) error {
 	h.mu.Lock()
 	h.texts++
 	text := fmt.Sprintf("%0*d", codeBytes, h.texts)
 	h.mu.Unlock()
 	began := now()
-	a, err := call(c, codec.AppendSendRequest(nil, h.w.users[client].token, h.chats[chat], codec.Text(text), nil))
+	a, err := c.Call(codec.AppendSendRequest(nil, h.w.users[client].Token, h.chats[chat], codec.Text(text), nil))
 	switch {
 	case err != nil:
 		h.enter(client, began, math.MaxInt64, step{chat, text}, outcome{unknown: true})
-	case done(a):
+	case wire.Done(a):
 		h.enter(client, began, now(), step{chat, text}, outcome{index: a.Index})
 	default:
-		h.w.t.Errorf("an append: %s", describe(a))
+		h.w.t.Errorf("an append: %s", wire.Describe(a))
 	}
 	return err
 }
 
-func (h *history) read(c *conn, client, chat, count int) error {
+func (h *history) read(c *wire.Conn, client, chat, count int) error {
 	began := now()
-	a, err := call(c, codec.AppendReadRequest(nil, codec.GetChat, h.w.users[client].token, h.chats[chat], -1, count))
+	a, err := c.Call(codec.AppendReadRequest(nil, codec.GetChat, h.w.users[client].Token, h.chats[chat], -1, count))
 	if err != nil {
 		return err
 	}
 	shown, err := a.Messages(nil)
 	if err != nil {
-		return fmt.Errorf("%w (%s)", err, describe(a))
+		return fmt.Errorf("%w (%s)", err, wire.Describe(a))
 	}
 	var texts strings.Builder
 	for i := range shown {

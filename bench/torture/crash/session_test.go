@@ -7,6 +7,7 @@ import (
 
 	"throng/bench/check"
 	"throng/bench/target"
+	"throng/bench/torture/wire"
 	"throng/codec"
 )
 
@@ -29,7 +30,7 @@ var padding = strings.Repeat("水\"\\\n and plain words, ", largeText/20)
 // between two runs.
 type session struct {
 	world  *world
-	user   user
+	user   wire.User
 	chats  []uint32 // that it uses
 	rng    *rand.Rand
 	serial int
@@ -59,7 +60,7 @@ func newSession(w *world, i int) *session {
 
 // run works on a connection until it ends, or until the world says stop.
 func (s *session) run(addr string) {
-	c, err := dial(addr)
+	c, err := wire.Dial(addr)
 	if err != nil {
 		return // the server has ended already
 	}
@@ -72,12 +73,12 @@ func (s *session) run(addr string) {
 // step sends one pipeline and enters what comes back. What is written to a
 // connection that breaks may have been read all the same, so the answers are waited for
 // even then.
-func (s *session) step(c *conn) error {
-	out := s.draw(1 + s.rng.IntN(window))
+func (s *session) step(c *wire.Conn) error {
+	out := s.draw(1 + s.rng.IntN(wire.Window))
 	_, wrote := c.Write(out)
 	own := map[uint32]int64{} // the newest index of this pipeline's own sends
 	for i := range s.batch {
-		a, err := c.next()
+		a, err := c.Next()
 		if err != nil {
 			return err
 		}
@@ -114,7 +115,7 @@ func (s *session) text() codec.Text {
 	if s.rng.IntN(largeOneIn) == 0 {
 		size = s.rng.IntN(largeText)
 	}
-	text, err := codec.NewText(fmt.Sprintf("%v/%d %s", s.user.id, s.serial, strings.ToValidUTF8(padding[:size], "")))
+	text, err := codec.NewText(fmt.Sprintf("%v/%d %s", s.user.ID, s.serial, strings.ToValidUTF8(padding[:size], "")))
 	if err != nil {
 		panic(err)
 	}
@@ -122,7 +123,7 @@ func (s *session) text() codec.Text {
 }
 
 func (s *session) request(q *asked) []byte {
-	token, chat := s.user.token, s.world.chats[q.chat]
+	token, chat := s.user.Token, s.world.chats[q.chat]
 	if q.send < 0 {
 		return codec.AppendReadRequest(nil, codec.GetChat, token, chat, q.page.Index, q.page.Count)
 	}
@@ -135,17 +136,17 @@ func (s *session) enter(q *asked, a *codec.Answer, own map[uint32]int64) {
 	switch {
 	case q.send < 0 && a.Paged:
 		s.enterRead(q, a, own[q.chat])
-	case refused(a):
+	case wire.Refused(a):
 		if q.send >= 0 {
 			m := &s.ledger.Sends[q.send]
 			m.Outcome, m.Ended = check.Refused, now()
 		}
-	case q.send >= 0 && done(a) && a.Index > 0:
+	case q.send >= 0 && wire.Done(a) && a.Index > 0:
 		m := &s.ledger.Sends[q.send]
 		m.Outcome, m.Index, m.Ended = check.Acked, a.Index, now()
 		own[q.chat] = a.Index
 	default:
-		s.world.t.Errorf("an answer that nothing calls for: %s", describe(a))
+		s.world.t.Errorf("an answer that nothing calls for: %s", wire.Describe(a))
 	}
 }
 
@@ -173,12 +174,12 @@ func (s *session) enterRead(q *asked, a *codec.Answer, own int64) {
 // refsKept is how far behind the newest acknowledged message a repeat is sure to
 // be known by its ref: the server looks at the last 1,000, and all sessions
 // together may have a pipeline behind the newest, and repeat as much.
-const refsKept = 1000 - 1 - sessions*window
+const refsKept = 1000 - 1 - sessions*wire.Window
 
 // settle repeats, on a server that has just opened, what of the last pipeline has
 // a ref. What had an answer must have it again; of what had none, half: the other
 // half is left to be found, or not.
-func (s *session) settle(c *conn, newest [chats]int64) {
+func (s *session) settle(c *wire.Conn, newest [chats]int64) {
 	var requests [][]byte
 	var repeated []*asked
 	for i := range s.batch {
@@ -188,7 +189,7 @@ func (s *session) settle(c *conn, newest [chats]int64) {
 		}
 	}
 	s.batch = s.batch[:0]
-	c.ask(s.world.t, requests, func(i int, a *codec.Answer) {
+	ask(s.world.t, c, requests, func(i int, a *codec.Answer) {
 		s.repeat(&s.ledger.Sends[repeated[i].send], a)
 	})
 }
@@ -207,8 +208,8 @@ func (s *session) repeatable(m *check.Send, newest [chats]int64) bool {
 // repeat enters the answer to a repeat.
 func (s *session) repeat(m *check.Send, a *codec.Answer) {
 	switch {
-	case !done(a):
-		s.world.t.Errorf("a repeat: %s", describe(a))
+	case !wire.Done(a):
+		s.world.t.Errorf("a repeat: %s", wire.Describe(a))
 	case m.Outcome == check.Acked && m.Index != a.Index:
 		s.world.t.Errorf("a repeat gets index %d; it was acknowledged with %d", a.Index, m.Index)
 	default:

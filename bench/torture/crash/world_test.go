@@ -18,6 +18,7 @@ import (
 	"throng/bench/internal/realserver"
 	"throng/bench/target"
 	"throng/bench/torture/campaign"
+	"throng/bench/torture/wire"
 	"throng/codec"
 )
 
@@ -34,18 +35,6 @@ var epoch = time.Now()
 // now is nanoseconds on the judge's clock.
 func now() int64 { return int64(time.Since(epoch)) }
 
-// user is one account.
-type user struct {
-	id    uuid.UUID
-	token int64
-}
-
-func newUser() user { return user{uuid.New(), rand.Int64N(codec.MaxToken) + 1} }
-
-func (u user) registration() []byte {
-	return codec.AppendRegisterRequest(nil, u.id, u.token, nil)
-}
-
 // world is one data directory through the lives of several servers, and what
 // their clients were told. It belongs to the test's goroutine.
 type world struct {
@@ -55,8 +44,8 @@ type world struct {
 	server *realserver.Server
 	tables tables
 
-	users    []user  // of the sessions, in order
-	chats    []int64 // shared ones first, then each session's own
+	users    []wire.User // of the sessions, in order
+	chats    []int64     // shared ones first, then each session's own
 	sessions []*session
 	people   *people
 	checker  *check.Checker
@@ -87,9 +76,9 @@ func (w *world) start() {
 	w.server = realserver.StartIn(w.t, w.dir, w.args...)
 }
 
-func (w *world) dial() *conn {
+func (w *world) dial() *wire.Conn {
 	w.t.Helper()
-	c, err := dial(w.server.Addr())
+	c, err := wire.Dial(w.server.Addr())
 	if err != nil {
 		w.t.Fatalf("dial a server that is ready: %v", err)
 	}
@@ -103,11 +92,11 @@ func (w *world) populate() {
 	defer c.Close()
 	var requests [][]byte
 	for range sessions {
-		u := newUser()
+		u := wire.NewUser()
 		w.users = append(w.users, u)
-		requests = append(requests, u.registration())
+		requests = append(requests, u.Registration())
 	}
-	c.ask(w.t, requests, func(int, *codec.Answer) {})
+	ask(w.t, c, requests, func(int, *codec.Answer) {})
 	w.chats = w.freshChats(chats)
 }
 
@@ -118,12 +107,12 @@ func (w *world) freshChats(n int) (made []int64) {
 	defer c.Close()
 	var all []uuid.UUID
 	for _, u := range w.users {
-		all = append(all, u.id)
+		all = append(all, u.ID)
 	}
-	request := codec.AppendCreateRequest(nil, w.users[0].token, codec.Text("crash"), true, all)
-	c.ask(w.t, slices.Repeat([][]byte{request}, n), func(_ int, a *codec.Answer) {
-		if !done(a) || a.Chat == 0 {
-			w.t.Fatalf("create a chat: %s", describe(a))
+	request := codec.AppendCreateRequest(nil, w.users[0].Token, codec.Text("crash"), true, all)
+	ask(w.t, c, slices.Repeat([][]byte{request}, n), func(_ int, a *codec.Answer) {
+		if !wire.Done(a) || a.Chat == 0 {
+			w.t.Fatalf("create a chat: %s", wire.Describe(a))
 		}
 		made = append(made, a.Chat)
 	})
@@ -238,23 +227,23 @@ func (w *world) newest() (of [chats]int64) {
 
 // log reads a chat back, as check.Log has it.
 func (w *world) log(chat int, after int64, visit func(int64, uint64) error) error {
-	c, err := dial(w.server.Addr())
+	c, err := wire.Dial(w.server.Addr())
 	if err != nil {
 		return err
 	}
 	defer c.Close()
 	var shown []codec.Shown
 	for {
-		request := codec.AppendReadRequest(nil, codec.Receive, w.users[0].token, w.chats[chat], after+1, codec.MaxCount)
+		request := codec.AppendReadRequest(nil, codec.Receive, w.users[0].Token, w.chats[chat], after+1, codec.MaxCount)
 		if _, err := c.Write(request); err != nil {
 			return err
 		}
-		a, err := c.next()
+		a, err := c.Next()
 		if err != nil {
 			return err
 		}
 		if !a.Paged {
-			return fmt.Errorf("read back: %s", describe(a))
+			return fmt.Errorf("read back: %s", wire.Describe(a))
 		}
 		if shown, err = a.Messages(shown[:0]); err != nil || len(shown) == 0 {
 			return err

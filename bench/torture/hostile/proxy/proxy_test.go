@@ -53,7 +53,7 @@ func (c counter) Write(p []byte) (int, error) {
 
 // through says everything to an echo behind weather and returns what came back, how
 // that ended, and what the echo gets.
-func through(t *testing.T, weather proxy.Weather) (p *proxy.Proxy, heard []byte, err error, got *atomic.Int64) {
+func through(t *testing.T, weather proxy.Weather) (p *proxy.Proxy, heard []byte, got *atomic.Int64, err error) {
 	t.Helper()
 	addr, came := echo(t)
 	p, err = proxy.Start(addr, func() proxy.Weather { return weather })
@@ -75,7 +75,7 @@ func through(t *testing.T, weather proxy.Weather) (p *proxy.Proxy, heard []byte,
 	}()
 	heard, err = io.ReadAll(c)
 	<-wrote
-	return p, heard, err, came
+	return p, heard, came, err
 }
 
 func TestWhatOnlyComesLateOrInSlicesComesWhole(t *testing.T) {
@@ -87,7 +87,7 @@ func TestWhatOnlyComesLateOrInSlicesComesWhole(t *testing.T) {
 		"black hole": {Hole: 50_000, HoleFor: 50 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, heard, err, _ := through(t, proxy.Weather{Up: way, Down: way})
+			p, heard, _, err := through(t, proxy.Weather{Up: way, Down: way})
 			if err != nil || !bytes.Equal(heard, said) {
 				t.Errorf("%d of %d bytes came back, or others: %v", len(heard), len(said), err)
 			}
@@ -99,7 +99,7 @@ func TestWhatOnlyComesLateOrInSlicesComesWhole(t *testing.T) {
 }
 
 func TestAResetStrikesAtItsByte(t *testing.T) {
-	p, heard, err, got := through(t, proxy.Weather{Up: proxy.Way{Reset: 70_001}})
+	p, heard, got, err := through(t, proxy.Weather{Up: proxy.Way{Reset: 70_001}})
 	if !errors.Is(err, syscall.ECONNRESET) || !bytes.HasPrefix(said, heard) {
 		t.Errorf("the client heard %d bytes, then %v; want a reset", len(heard), err)
 	}
@@ -110,11 +110,11 @@ func TestAResetStrikesAtItsByte(t *testing.T) {
 
 // A receiver of half a connection sees its end; what it says itself still arrives.
 func TestAHalfCloseStrikesAtItsByte(t *testing.T) {
-	p, heard, err, got := through(t, proxy.Weather{Up: proxy.Way{HalfClose: 70_001}})
+	p, heard, got, err := through(t, proxy.Weather{Up: proxy.Way{HalfClose: 70_001}})
 	if err != nil || got.Load() != 70_001 || !bytes.Equal(heard, said[:70_001]) {
 		t.Errorf("the server got %d bytes, the client heard %d, %v", got.Load(), len(heard), err)
 	}
-	p2, heard, err, got := through(t, proxy.Weather{Down: proxy.Way{HalfClose: 5}})
+	p2, heard, got, err := through(t, proxy.Weather{Down: proxy.Way{HalfClose: 5}})
 	if err != nil || string(heard) != string(said[:5]) {
 		t.Errorf("the client heard %d bytes, %v", len(heard), err)
 	}

@@ -65,10 +65,11 @@ const (
 	// A connection is closed where its unread replies pass the limit by a quarter.
 	unreadGrace = 4
 
-	tickInterval    = time.Second // of timers and of the look at the disk
+	tickInterval    = time.Second // of timers
 	minTickInterval = 10 * time.Millisecond
 	drainPoll       = 5 * time.Millisecond
-	keepAlive       = 2 * time.Minute // after which a silent peer's kernel is probed
+	diskInterval    = 100 * time.Millisecond // between two looks at the disk
+	keepAlive       = 2 * time.Minute        // after which a silent peer's kernel is probed
 
 	retryAfter = 100 // milliseconds, told with a 429
 )
@@ -191,6 +192,8 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	drained := make(chan struct{})
 	ended := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() { s.watchDisk(ended) })
 	go func() {
 		defer close(drained)
 		select {
@@ -217,6 +220,7 @@ func (s *Server) Run(ctx context.Context) error {
 	stopping := s.draining.Load()
 	close(ended)
 	<-drained
+	watching.Wait()
 	switch {
 	case err != nil:
 		return fmt.Errorf("serve %s: %w", addr, err)
@@ -296,9 +300,6 @@ func (s *Server) loopOf(el gnet.EventLoop) *loop {
 
 // tick is called by a goroutine of its own, every interval that it returns.
 func (s *Server) tick() time.Duration {
-	if err := s.checkDisk(); err != nil {
-		s.config.Logger.Error("the disk cannot be looked at", "error", err)
-	}
 	for _, l := range s.allLoops() {
 		l.execute(l.sweep)
 	}
@@ -309,8 +310,32 @@ func (s *Server) tick() time.Duration {
 	return max(minTickInterval, min(tickInterval, shortest/4))
 }
 
-// checkDisk notes whether the disk is below its floor.
+// watchDisk looks at the disk now and then, beside all that serves, until ended.
+// How far the server may come below its floor is what it writes between two looks.
+func (s *Server) watchDisk(ended <-chan struct{}) {
+	ticker := time.NewTicker(diskInterval)
+	defer ticker.Stop()
+	failed := false
+	for {
+		select {
+		case <-ended:
+			return
+		case <-ticker.C:
+		}
+		err := s.checkDisk()
+		if err != nil && !failed {
+			s.config.Logger.Error("the disk cannot be looked at", "error", err)
+		}
+		failed = err != nil
+	}
+}
+
+// checkDisk notes whether the disk is below its floor, and ends the process where
+// the data directory is gone.
 func (s *Server) checkDisk() error {
+	if err := s.store.CheckPresence(); err != nil {
+		return err
+	}
 	if s.config.DiskFloor == 0 {
 		return nil
 	}

@@ -49,6 +49,7 @@ type directory struct {
 	marked bool   // their marks exist
 	check  string // of the secret; empty in format 1
 	secret secret
+	keyID  fileID // the key's file, to know the directory by
 }
 
 // format is what the format file says. Key and Sum are of format 2: without them
@@ -93,7 +94,11 @@ func openDirectory(fs vfs.FS, path string, shards int) (*directory, error) {
 	if d.lock, err = fs.Lock(d.file(lockFile)); err != nil {
 		return nil, fmt.Errorf("it is in use by another process, or cannot be locked: %w", err)
 	}
-	if err := d.load(); err != nil {
+	err = d.load()
+	if err == nil {
+		d.keyID, err = fileAt(fs, d.file(keyFile))
+	}
+	if err != nil {
 		return nil, errors.Join(err, d.lock.Close())
 	}
 	return d, nil

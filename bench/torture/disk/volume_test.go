@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 
@@ -17,6 +18,8 @@ type volume struct {
 	kind string // tmpfs or ext4
 	dir  string // where it is mounted
 	size int64  // bytes
+
+	image string // of an ext4
 }
 
 // newVolume mounts a file system of so many bytes. Where that is not allowed, the
@@ -38,11 +41,25 @@ func (v *volume) mount() {
 		must(v.t, unix.Mount("throng-test", v.dir, "tmpfs", 0, fmt.Sprintf("mode=0700,size=%d", v.size)))
 		return
 	}
-	image := filepath.Join(v.t.TempDir(), "image")
-	must(v.t, os.WriteFile(image, nil, 0o600))
-	must(v.t, os.Truncate(image, v.size))
-	run(v.t, "mkfs.ext4", "-q", "-m", "0", "-E", "nodiscard", image)
-	run(v.t, "mount", "-o", "loop", image, v.dir)
+	v.image = filepath.Join(v.t.TempDir(), "image")
+	must(v.t, os.WriteFile(v.image, nil, 0o600))
+	must(v.t, os.Truncate(v.image, v.size))
+	run(v.t, "mkfs.ext4", "-q", "-m", "0", "-E", "nodiscard", v.image)
+	run(v.t, "mount", "-o", "loop", v.image, v.dir)
+}
+
+// abort has an ext4 do what it does when its device fails: its journal ends, and
+// what is not in it is lost; nothing can be written any more.
+func (v *volume) abort() {
+	v.t.Helper()
+	run(v.t, "mount", "-o", "remount,abort", v.dir)
+}
+
+// again mounts an ext4 anew, as after a restart of the machine.
+func (v *volume) again() {
+	v.t.Helper()
+	must(v.t, unix.Unmount(v.dir, 0))
+	run(v.t, "mount", "-o", "loop", v.image, v.dir)
 }
 
 // unmount takes the file system away from its place; whoever has a file of it open
@@ -82,6 +99,14 @@ func (v *volume) free() int64 {
 	var stat unix.Statfs_t
 	must(v.t, unix.Statfs(v.dir, &stat))
 	return int64(stat.Bavail) * stat.Bsize
+}
+
+// inodes is how many a tmpfs has in use, and a few more, as a mount option has it.
+func inodes(v *volume) string {
+	v.t.Helper()
+	var stat unix.Statfs_t
+	must(v.t, unix.Statfs(v.dir, &stat))
+	return strconv.FormatUint(stat.Files-stat.Ffree+4, 10)
 }
 
 // ballast is a file that takes space away.

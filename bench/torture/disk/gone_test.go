@@ -1,0 +1,79 @@
+package disk_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// The ways to take a data directory away from a server, whose open files go on to
+// take whatever is written to them: it must not, for long. The server ends, and
+// says what is the matter.
+func TestAServerWhoseDirectoryIsGoneEnds(t *testing.T) {
+	for name, take := range map[string]func(v *volume) (back func()){
+		"moved": func(v *volume) func() {
+			must(v.t, os.Rename(v.data(), v.data()+".moved"))
+			return func() { must(v.t, os.Rename(v.data()+".moved", v.data())) }
+		},
+		"removed": func(v *volume) func() {
+			must(v.t, os.RemoveAll(v.data()))
+			return nil
+		},
+		"hidden by a mount": func(v *volume) func() {
+			must(v.t, unix.Mount("throng-test", v.data(), "tmpfs", 0, ""))
+			return func() { must(v.t, unix.Unmount(v.data(), unix.MNT_DETACH)) }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, newVolume(t, "tmpfs", spare), "--disk-floor", "0")
+			w.load()
+			w.eventually("there are writes", func() bool { return w.counts.acked.Load() > 100 })
+			back := take(w.volume)
+			w.awaitFailure("is gone", "no such file or directory")
+			w.collect()
+			if back == nil {
+				return // there is nothing to judge
+			}
+			back()
+			w.restart("--disk-floor", "0")
+			w.check()
+		})
+	}
+}
+
+// A disk that turns read-only under the load ends the server at its next write;
+// what it had acknowledged is there when the disk can be written again.
+func TestADiskThatTurnsReadOnlyEndsTheServer(t *testing.T) {
+	w := newWorld(t, newVolume(t, "ext4", spare), "--disk-floor", "0")
+	w.load()
+	w.eventually("there are writes", func() bool { return w.counts.acked.Load() > 1000 })
+	w.volume.abort()
+	w.awaitFailure("read-only file system", "input/output error")
+	w.collect()
+	w.volume.again()
+	w.restart("--disk-floor", "0")
+	if v := w.check(); v.Acked == 0 {
+		t.Error("nothing was acknowledged")
+	}
+}
+
+// Where no file can be made any more, the server ends once it needs one; with
+// inodes it is as before.
+func TestADiskWithoutInodesEndsTheServer(t *testing.T) {
+	v := newVolume(t, "tmpfs", spare)
+	w := newWorld(t, v, "--disk-floor", "0")
+	v.remount("nr_inodes=" + inodes(v))
+	w.load()
+	w.awaitFailure(noSpace)
+	w.collect()
+	v.remount("nr_inodes=100000")
+	w.restart("--disk-floor", "0")
+	if v := w.check(); v.Acked == 0 {
+		t.Error("nothing was acknowledged")
+	}
+	if said := w.server.Output(); strings.Contains(said, noSpace) {
+		t.Errorf("with inodes the server says:\n%s", tail(said))
+	}
+}

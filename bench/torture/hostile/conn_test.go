@@ -2,6 +2,7 @@ package hostile_test
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"time"
@@ -66,6 +67,12 @@ func (c *conn) call(request []byte) (*codec.Answer, error) {
 		return nil, err
 	}
 	return c.next()
+}
+
+// skip reads and throws away n bytes.
+func (c *conn) skip(n int64) error {
+	_, err := io.CopyN(io.Discard, c.TCPConn, n)
+	return err
 }
 
 // reset ends the connection with RST: nothing of what is on its way counts, and

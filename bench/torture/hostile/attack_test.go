@@ -1,0 +1,121 @@
+package hostile_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"throng/bench/target"
+	"throng/codec"
+)
+
+// attack is one way to be hostile. run makes it, waits in its midst until the
+// crowd goes on, and reports what the server should not have done.
+type attack struct {
+	name  string
+	alone bool // takes all connections that there are
+	run   func(ctx context.Context, s *siege, rng *rand.Rand) error
+}
+
+// attacks are all there are.
+var attacks = []attack{
+	{"silent readers", false, silentReaders},
+	{"drips", false, drips},
+	{"a crowd beyond the cap", true, overcrowd},
+	{"pipelines of 100,000", false, longPipelines},
+	{"resets", false, resets},
+	{"vanishing in a reply", false, vanish},
+	{"deaf to refusals", false, deaf},
+	{"garbage", false, garbage},
+	{"one busy shard", false, busyShard},
+}
+
+// hash is what a ledger has of a text.
+func hash(t codec.Text) uint64 { return target.Hash(t) }
+
+// several runs n peers of an attack side by side, lets the crowd go on among them, and
+// returns their first fault.
+func several(ctx context.Context, s *siege, n int, peer func(i int) error) error {
+	faults := make([]error, n+1)
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { faults[i] = peer(i) })
+	}
+	faults[n] = s.goesOn(ctx)
+	all.Wait()
+	for _, err := range faults {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// flooding writes a part again and again and reads nothing, until the server ends
+// the connection. So much without an end is a fault.
+func flooding(c *conn, part []byte, atMost int) error {
+	for written := 0; written < atMost; written += len(part) {
+		if _, err := c.Write(part); err != nil {
+			if isTimeout(err) {
+				return errors.New("a peer that does not read is neither read nor closed")
+			}
+			return nil
+		}
+	}
+	return fmt.Errorf("%d bytes of requests, nothing read, and the connection still stands", atMost)
+}
+
+func isTimeout(err error) bool {
+	var timeout interface{ Timeout() bool }
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// closed waits for the connection's end and shows what comes before it to see.
+func closed(c *conn, see func(*codec.Answer) error) error {
+	for {
+		a, err := c.next()
+		switch {
+		case err == nil:
+			if err := see(a); err != nil {
+				return err
+			}
+		case isTimeout(err):
+			return errors.New("the connection is not closed")
+		default:
+			return nil
+		}
+	}
+}
+
+// nothing is what a peer may see that asked nothing.
+func nothing(a *codec.Answer) error { return fmt.Errorf("an answer to nothing: %s", describe(a)) }
+
+// repeat concatenates a request n times.
+func repeat(request []byte, n int) (all []byte) {
+	for range n {
+		all = append(all, request...)
+	}
+	return all
+}
+
+// until calls step until the context is done or over is closed.
+func until(ctx context.Context, over <-chan struct{}, step func() error) error {
+	for {
+		select {
+		case <-over:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		default:
+			if err := step(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// pauseUpTo sleeps for less than d.
+func pauseUpTo(rng *rand.Rand, d time.Duration) { time.Sleep(time.Duration(rng.Int64N(int64(d)))) }

@@ -1,0 +1,105 @@
+package hostile_test
+
+import (
+	"context"
+	"math/rand/v2"
+
+	"throng/codec"
+)
+
+const (
+	floodBytes = 256 << 20 // of requests that a peer writes without reading an answer
+	smallRead  = 64 << 10  // of a kernel's buffer of received bytes
+	floodPart  = 200       // requests of a write
+)
+
+// silentReaders ask for gigabytes and read nothing. Each is closed.
+func silentReaders(ctx context.Context, s *siege, rng *rand.Rand) error {
+	part := repeat(s.page(), floodPart)
+	return several(ctx, s, 2+rng.IntN(5), func(int) error {
+		c, err := dial(s.server)
+		if err != nil {
+			return err
+		}
+		defer c.reset()
+		if err := c.SetReadBuffer(smallRead); err != nil {
+			return err
+		}
+		return flooding(c, part, floodBytes)
+	})
+}
+
+// deaf peers send what is refused and read no refusal. Each is closed.
+func deaf(ctx context.Context, s *siege, rng *rand.Rand) error {
+	nobody := newUser().token
+	wrong := [][]byte{
+		codec.AppendSendRequest(nil, nobody, s.chats[prey], text("x"), nil),                   // 401
+		codec.AppendReadRequest(nil, codec.GetChat, nobody, s.chats[prey], -1, 1),             // 401
+		codec.AppendReadRequest(nil, codec.GetChat, s.attacker.token, codec.MaxChat-1, -1, 1), // 404
+		codec.AppendFrame(nil, []byte(`{"service_code":5}`)),                                  // 400
+	}
+	first := rng.IntN(len(wrong))
+	return several(ctx, s, 1+rng.IntN(len(wrong)), func(i int) error {
+		c, err := dial(s.server)
+		if err != nil {
+			return err
+		}
+		defer c.reset()
+		if err := c.SetReadBuffer(smallRead); err != nil {
+			return err
+		}
+		return flooding(c, repeat(wrong[(first+i)%len(wrong)], 5*floodPart), floodBytes)
+	})
+}
+
+// drips send nothing, half a length, a length, or all of a request but its last byte, and
+// wait. Each is closed.
+func drips(ctx context.Context, s *siege, rng *rand.Rand) error {
+	whole := codec.AppendFrame(nil, make([]byte, requestBytes))
+	small := codec.AppendPingRequest(nil)
+	parts := [][]byte{nil, small[:2], small[:4], small[:len(small)-1], whole[:4]}
+	large := rng.IntN(24) // a mebibyte but for its last byte
+	return several(ctx, s, 20+rng.IntN(200), func(i int) error {
+		c, err := dial(s.server)
+		if err != nil {
+			return err
+		}
+		defer c.reset()
+		part := parts[i%len(parts)]
+		if i < large {
+			part = whole[:len(whole)-1]
+		}
+		if _, err := c.Write(part); err != nil {
+			return err
+		}
+		return closed(c, nothing)
+	})
+}
+
+// mostVanishing bounds what a peer reads of a reply before it vanishes, in bytes.
+const mostVanishing = 128 << 10
+
+// vanish asks for pages, reads a part of the first, and goes, in order or not.
+func vanish(ctx context.Context, s *siege, rng *rand.Rand) error {
+	reads := make([]int64, 8+rng.IntN(16))
+	for i := range reads {
+		reads[i] = rng.Int64N(mostVanishing)
+	}
+	return several(ctx, s, len(reads), func(i int) error {
+		c, err := dial(s.server)
+		if err != nil {
+			return err
+		}
+		if _, err := c.Write(repeat(s.page(), 1+i%8)); err != nil {
+			return err
+		}
+		if err := c.skip(reads[i]); err != nil {
+			return err
+		}
+		if i%2 == 0 {
+			return c.Close()
+		}
+		c.reset()
+		return nil
+	})
+}

@@ -17,6 +17,7 @@ import (
 	"throng/bench/target"
 	"throng/bench/torture/campaign"
 	"throng/bench/torture/power"
+	"throng/bench/torture/wire"
 	"throng/codec"
 )
 
@@ -36,7 +37,7 @@ type world struct {
 	args     []string
 	mount    *power.Mount
 	server   *realserver.Server
-	users    []user
+	users    []wire.User
 	chats    []int64
 	sessions []*session
 	fresh    []person
@@ -58,9 +59,9 @@ func (w *world) start() {
 	w.server = realserver.StartIn(w.t, filepath.Join(w.dir, "data"), w.args...)
 }
 
-func (w *world) dial() *conn {
+func (w *world) dial() *wire.Conn {
 	w.t.Helper()
-	c, err := dial(w.server.Addr())
+	c, err := wire.Dial(w.server.Addr())
 	must(w.t, err)
 	return c
 }
@@ -71,12 +72,12 @@ func (w *world) populate() {
 	defer c.Close()
 	var all []uuid.UUID
 	for range sessions {
-		u := newUser()
-		w.users, all = append(w.users, u), append(all, u.id)
-		w.expect(c, u.registration(), "register")
+		u := wire.NewUser()
+		w.users, all = append(w.users, u), append(all, u.ID)
+		w.expect(c, u.Registration(), "register")
 	}
 	for range chats {
-		request := codec.AppendCreateRequest(nil, w.users[0].token, codec.Text("power"), true, all)
+		request := codec.AppendCreateRequest(nil, w.users[0].Token, codec.Text("power"), true, all)
 		w.chats = append(w.chats, w.expect(c, request, "create").Chat)
 	}
 	for i, u := range w.users {
@@ -85,11 +86,11 @@ func (w *world) populate() {
 	}
 }
 
-func (w *world) expect(c *conn, request []byte, what string) *codec.Answer {
+func (w *world) expect(c *wire.Conn, request []byte, what string) *codec.Answer {
 	w.t.Helper()
-	a, err := c.call(request)
+	a, err := c.Call(request)
 	must(w.t, err)
-	if !done(a) {
+	if !wire.Done(a) {
 		w.t.Fatalf("%s: %d %s%s", what, a.State, a.Msg, a.Cause)
 	}
 	return a
@@ -132,12 +133,12 @@ func (w *world) judge() check.Verdict {
 	c := w.dial()
 	defer c.Close()
 	for _, p := range w.fresh {
-		w.expect(c, codec.AppendLoginRequest(nil, p.id, p.token), "log in")
+		w.expect(c, codec.AppendLoginRequest(nil, p.ID, p.Token), "log in")
 		for _, chat := range []int64{p.group, p.joined} {
 			if chat == 0 {
 				continue
 			}
-			a, err := c.call(codec.AppendReadRequest(nil, codec.GetChat, p.token, chat, -1, 1))
+			a, err := c.Call(codec.AppendReadRequest(nil, codec.GetChat, p.Token, chat, -1, 1))
 			must(w.t, err)
 			if !a.Paged {
 				w.t.Errorf("a member was acknowledged; now: %d %s", a.State, a.Msg)
@@ -150,13 +151,13 @@ func (w *world) judge() check.Verdict {
 
 // log reads a chat back, as check.Log has it.
 func (w *world) log(chat int, after int64, visit func(int64, uint64) error) error {
-	c, err := dial(w.server.Addr())
+	c, err := wire.Dial(w.server.Addr())
 	if err != nil {
 		return err
 	}
 	defer c.Close()
 	for {
-		a, err := c.call(codec.AppendReadRequest(nil, codec.Receive, w.users[0].token, w.chats[chat], after+1, codec.MaxCount))
+		a, err := c.Call(codec.AppendReadRequest(nil, codec.Receive, w.users[0].Token, w.chats[chat], after+1, codec.MaxCount))
 		if err != nil {
 			return err
 		}
@@ -283,7 +284,7 @@ func TestAServerThatDoesNotSyncLosesMessages(t *testing.T) {
 // lost all of them.
 func (w *world) lost() (n int64) {
 	w.t.Helper()
-	for until := time.Now().Add(hangGuard); !w.server.SaidReady() && time.Now().Before(until); {
+	for until := time.Now().Add(wire.HangGuard); !w.server.SaidReady() && time.Now().Before(until); {
 		if syscall.Kill(w.server.Pid(), 0) != nil {
 			break
 		}

@@ -3,31 +3,24 @@ package power_test
 import (
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"throng/bench/check"
 	"throng/bench/target"
+	"throng/bench/torture/wire"
 	"throng/codec"
 )
 
-// hangGuard ends a wait that would never end; nothing is measured by it.
-const hangGuard = 60 * time.Second
-
 // The shape of the load.
 const (
-	sessions   = 5
-	chats      = 4 // all sessions use all of them
-	window     = 64
-	readCount  = 20
-	readOneIn  = 8
-	refOneIn   = 2
-	mostText   = 4 << 10 // bytes
-	replyBytes = 4 << 20 // of a reply; the server's limit is half of it
-	readBytes  = 64 << 10
+	sessions  = 5
+	chats     = 4 // all sessions use all of them
+	window    = 64
+	readCount = 20
+	readOneIn = 8
+	refOneIn  = 2
+	mostText  = 4 << 10 // bytes
 )
 
 var (
@@ -38,67 +31,9 @@ var (
 // now is nanoseconds on the judge's clock.
 func now() int64 { return int64(time.Since(epoch)) }
 
-// user is one account.
-type user struct {
-	id    uuid.UUID
-	token int64
-}
-
-func newUser() user { return user{uuid.New(), rand.Int64N(codec.MaxToken) + 1} }
-
-func (u user) registration() []byte {
-	return codec.AppendRegisterRequest(nil, u.id, u.token, nil)
-}
-
-// conn is one connection, owned by one goroutine.
-type conn struct {
-	net.Conn
-	cutter    codec.Cutter
-	buf, rest []byte
-	answer    codec.Answer
-}
-
-func dial(addr string) (*conn, error) {
-	c, err := net.DialTimeout("tcp", addr, hangGuard)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.SetDeadline(time.Now().Add(hangGuard)); err != nil {
-		return nil, err
-	}
-	return &conn{Conn: c, cutter: codec.NewCutter(replyBytes), buf: make([]byte, readBytes)}, nil
-}
-
-// next waits for the next answer, which is valid until the one after it.
-func (c *conn) next() (*codec.Answer, error) {
-	for {
-		body, rest, err := c.cutter.Cut(c.rest)
-		if c.rest = rest; err != nil {
-			return nil, err
-		}
-		if body != nil {
-			return &c.answer, c.answer.Read(body)
-		}
-		n, err := c.Read(c.buf)
-		if c.rest = c.buf[:n]; n == 0 && err != nil {
-			return nil, err
-		}
-	}
-}
-
-// call asks one thing.
-func (c *conn) call(request []byte) (*codec.Answer, error) {
-	if _, err := c.Write(request); err != nil {
-		return nil, err
-	}
-	return c.next()
-}
-
-func done(a *codec.Answer) bool { return a.State == codec.StateOK && !a.Failed }
-
 // session sends and reads until its connection ends, and enters what it sees.
 type session struct {
-	user   user
+	user   wire.User
 	chats  []int64
 	rng    *rand.Rand
 	serial int
@@ -115,7 +50,7 @@ type asked struct {
 }
 
 func (s *session) run(addr string) {
-	c, err := dial(addr)
+	c, err := wire.Dial(addr)
 	if err != nil {
 		return // the server has ended
 	}
@@ -126,14 +61,14 @@ func (s *session) run(addr string) {
 }
 
 // step sends a pipeline and enters its answers.
-func (s *session) step(c *conn) error {
+func (s *session) step(c *wire.Conn) error {
 	var out []byte
 	var batch []asked
 	for range 1 + s.rng.IntN(window) {
 		q := asked{send: -1, chat: uint32(s.rng.IntN(chats)), began: now()}
 		if s.rng.IntN(readOneIn) == 0 {
 			q.page = check.Page{Index: -1, Count: readCount, Dense: true}
-			out = append(out, codec.AppendReadRequest(nil, codec.GetChat, s.user.token, s.chats[q.chat], -1, readCount)...)
+			out = append(out, codec.AppendReadRequest(nil, codec.GetChat, s.user.Token, s.chats[q.chat], -1, readCount)...)
 		} else {
 			q.send = len(s.ledger.Sends)
 			out = append(out, s.send(q)...)
@@ -142,7 +77,7 @@ func (s *session) step(c *conn) error {
 	}
 	_, wrote := c.Write(out)
 	for _, q := range batch {
-		a, err := c.next()
+		a, err := c.Next()
 		if err != nil {
 			return err
 		}
@@ -153,13 +88,13 @@ func (s *session) step(c *conn) error {
 
 func (s *session) send(q asked) []byte {
 	s.serial++
-	text := codec.Text(fmt.Sprintf("%v/%d %s", s.user.id, s.serial, padding[:s.rng.IntN(mostText)]))
+	text := codec.Text(fmt.Sprintf("%v/%d %s", s.user.ID, s.serial, padding[:s.rng.IntN(mostText)]))
 	var ref codec.Text
 	if s.rng.IntN(refOneIn) == 0 {
 		ref = fmt.Appendf(nil, "%d", s.serial)
 	}
 	s.ledger.Sends = append(s.ledger.Sends, check.Send{Began: q.began, Chat: q.chat, Hash: target.Hash(text)})
-	return codec.AppendSendRequest(nil, s.user.token, s.chats[q.chat], text, ref)
+	return codec.AppendSendRequest(nil, s.user.Token, s.chats[q.chat], text, ref)
 }
 
 func (s *session) enter(q asked, a *codec.Answer) {
@@ -171,7 +106,7 @@ func (s *session) enter(q asked, a *codec.Answer) {
 			m := &s.ledger.Sends[q.send]
 			m.Outcome, m.Ended = check.Refused, now()
 		}
-	case q.send >= 0 && done(a) && a.Index > 0:
+	case q.send >= 0 && wire.Done(a) && a.Index > 0:
 		m := &s.ledger.Sends[q.send]
 		m.Outcome, m.Index, m.Ended = check.Acked, a.Index, now()
 	default:
@@ -199,32 +134,32 @@ func (s *session) enterRead(q asked, a *codec.Answer) {
 
 // person is a user that was acknowledged, and its group and membership.
 type person struct {
-	user
+	wire.User
 	group, joined int64 // 0: not acknowledged
 }
 
 // people registers users, who create a group and join a chat, until its connection
 // ends.
 func people(addr string, chats []int64) (known []person) {
-	c, err := dial(addr)
+	c, err := wire.Dial(addr)
 	if err != nil {
 		return nil
 	}
 	defer c.Close()
 	for {
-		p := person{user: newUser()}
-		if a, err := c.call(p.registration()); err != nil || !done(a) {
+		p := person{User: wire.NewUser()}
+		if a, err := c.Call(p.Registration()); err != nil || !wire.Done(a) {
 			return known
 		}
 		known = append(known, p)
 		last := &known[len(known)-1]
-		a, err := c.call(codec.AppendCreateRequest(nil, p.token, codec.Text("its own"), true, nil))
-		if err != nil || !done(a) {
+		a, err := c.Call(codec.AppendCreateRequest(nil, p.Token, codec.Text("its own"), true, nil))
+		if err != nil || !wire.Done(a) {
 			return known
 		}
 		last.group = a.Chat
 		chat := chats[rand.IntN(len(chats))]
-		if a, err = c.call(codec.AppendJoinRequest(nil, p.token, chat)); err != nil || !done(a) {
+		if a, err = c.Call(codec.AppendJoinRequest(nil, p.Token, chat)); err != nil || !wire.Done(a) {
 			return known
 		}
 		last.joined = chat

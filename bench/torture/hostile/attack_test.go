@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"throng/bench/target"
+	"throng/bench/torture/wire"
 	"throng/codec"
 )
 
@@ -56,7 +57,7 @@ func several(ctx context.Context, s *siege, n int, peer func(i int) error) error
 
 // flooding writes a part again and again and reads nothing, until the server ends
 // the connection. So much without an end is a fault.
-func flooding(c *conn, part []byte, atMost int) error {
+func flooding(c *wire.Conn, part []byte, atMost int) error {
 	for written := 0; written < atMost; written += len(part) {
 		if _, err := c.Write(part); err != nil {
 			if isTimeout(err) {
@@ -74,9 +75,9 @@ func isTimeout(err error) bool {
 }
 
 // closed waits for the connection's end and shows what comes before it to see.
-func closed(c *conn, see func(*codec.Answer) error) error {
+func closed(c *wire.Conn, see func(*codec.Answer) error) error {
 	for {
-		a, err := c.next()
+		a, err := c.Next()
 		switch {
 		case err == nil:
 			if err := see(a); err != nil {
@@ -91,7 +92,7 @@ func closed(c *conn, see func(*codec.Answer) error) error {
 }
 
 // nothing is what a peer may see that asked nothing.
-func nothing(a *codec.Answer) error { return fmt.Errorf("an answer to nothing: %s", describe(a)) }
+func nothing(a *codec.Answer) error { return fmt.Errorf("an answer to nothing: %s", wire.Describe(a)) }
 
 // repeat concatenates a request n times.
 func repeat(request []byte, n int) (all []byte) {

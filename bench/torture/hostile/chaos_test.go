@@ -9,6 +9,7 @@ import (
 	"throng/bench/internal/realserver"
 	"throng/bench/torture/campaign"
 	"throng/bench/torture/hostile/proxy"
+	"throng/bench/torture/wire"
 )
 
 const (
@@ -71,7 +72,7 @@ func chaosRound(t *testing.T, c *campaign.Campaign, server *realserver.Server) {
 // awaitSteps waits until each session has had so many pipelines answered.
 func (w *crowd) awaitSteps(n int64) {
 	w.t.Helper()
-	guard := time.Now().Add(hangGuard)
+	guard := time.Now().Add(wire.HangGuard)
 	for i, s := range w.sessions {
 		for s.steps.Load() < n {
 			if time.Now().After(guard) {
@@ -85,7 +86,7 @@ func (w *crowd) awaitSteps(n int64) {
 // repeatAll repeats everything, past the network.
 func (w *crowd) repeatAll() {
 	w.t.Helper()
-	c, err := dial(w.server)
+	c, err := wire.Dial(w.server)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"throng/bench/check"
 	"throng/bench/target"
 	"throng/bench/torture/campaign"
+	"throng/bench/torture/wire"
 	"throng/codec"
 )
 
@@ -40,8 +41,8 @@ type crowd struct {
 	server string // where it listens: what is judged is read there
 	addr   string // where sessions connect
 
-	users    []user  // of the sessions, in order
-	chats    []int64 // shared ones first, then each session's own, then the attackers'
+	users    []wire.User // of the sessions, in order
+	chats    []int64     // shared ones first, then each session's own, then the attackers'
 	sessions []*session
 	checker  *check.Checker
 
@@ -61,7 +62,7 @@ type crowd struct {
 // newCrowd makes the population on a server.
 func newCrowd(t *testing.T, server string) *crowd {
 	t.Helper()
-	w := &crowd{t: t, server: server, addr: server, patience: hangGuard}
+	w := &crowd{t: t, server: server, addr: server, patience: wire.HangGuard}
 	if err := w.populate(); err != nil {
 		t.Fatalf("populate: %v", err)
 	}
@@ -79,7 +80,7 @@ func newCrowd(t *testing.T, server string) *crowd {
 // populate registers the sessions' users and creates the chats, of which all are
 // members.
 func (w *crowd) populate() error {
-	c, err := dial(w.server)
+	c, err := wire.Dial(w.server)
 	if err != nil {
 		return err
 	}
@@ -87,18 +88,18 @@ func (w *crowd) populate() error {
 	var registrations [][]byte
 	var members []uuid.UUID
 	for range sessions {
-		u := newUser()
-		w.users, members = append(w.users, u), append(members, u.id)
-		registrations = append(registrations, u.registration())
+		u := wire.NewUser()
+		w.users, members = append(w.users, u), append(members, u.ID)
+		registrations = append(registrations, u.Registration())
 	}
-	if err := c.succeed(registrations, func(int, *codec.Answer) {}); err != nil {
+	if err := c.Succeed(registrations, func(int, *codec.Answer) {}); err != nil {
 		return err
 	}
 	creates := make([][]byte, chats)
 	for i := range creates {
-		creates[i] = codec.AppendCreateRequest(nil, w.users[0].token, text("hostile"), true, members)
+		creates[i] = codec.AppendCreateRequest(nil, w.users[0].Token, text("hostile"), true, members)
 	}
-	return c.succeed(creates, func(_ int, a *codec.Answer) { w.chats = append(w.chats, a.Chat) })
+	return c.Succeed(creates, func(_ int, a *codec.Answer) { w.chats = append(w.chats, a.Chat) })
 }
 
 // work sets all sessions to work.
@@ -120,7 +121,7 @@ func (w *crowd) rest() {
 	}()
 	select {
 	case <-ended:
-	case <-time.After(hangGuard):
+	case <-time.After(wire.HangGuard):
 		w.t.Fatal("the sessions do not get their answers")
 	}
 }
@@ -131,7 +132,7 @@ const stepsOn = 3
 // goesOn waits until each session has had some pipelines answered that were begun
 // since now. Any goroutine may call it.
 func (w *crowd) goesOn(ctx context.Context) error {
-	guard := time.Now().Add(hangGuard)
+	guard := time.Now().Add(wire.HangGuard)
 	for i, s := range w.sessions {
 		enough := s.steps.Load() + 1 + stepsOn // one may have begun before
 		for s.steps.Load() < enough {
@@ -209,20 +210,20 @@ func (w *crowd) count(c *campaign.Campaign, v check.Verdict) {
 
 // log reads a chat back, as check.Log has it.
 func (w *crowd) log(chat int, after int64, visit func(int64, uint64) error) error {
-	c, err := dial(w.server)
+	c, err := wire.Dial(w.server)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
 	var shown []codec.Shown
 	for {
-		request := codec.AppendReadRequest(nil, codec.Receive, w.users[0].token, w.chats[chat], after+1, codec.MaxCount)
-		a, err := c.call(request)
+		request := codec.AppendReadRequest(nil, codec.Receive, w.users[0].Token, w.chats[chat], after+1, codec.MaxCount)
+		a, err := c.Call(request)
 		if err != nil {
 			return err
 		}
 		if !a.Paged {
-			return fmt.Errorf("read back: %s", describe(a))
+			return fmt.Errorf("read back: %s", wire.Describe(a))
 		}
 		if shown, err = a.Messages(shown[:0]); err != nil || len(shown) == 0 {
 			return err

@@ -2,7 +2,9 @@ package hostile_test
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -10,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"throng/bench/system"
+	"throng/bench/torture/wire"
 	"throng/codec"
 )
 
@@ -34,7 +37,7 @@ func (s *siege) flood(ctx context.Context, n, least, most int) error {
 	held := s.hold(n)
 	defer func() {
 		for _, c := range held {
-			c.reset()
+			c.Reset()
 		}
 	}()
 	if len(held) < least || len(held) > most {
@@ -44,7 +47,7 @@ func (s *siege) flood(ctx context.Context, n, least, most int) error {
 		return err
 	}
 	for i := 0; i < len(held); i += max(1, len(held)/asksAgain) {
-		if _, err := held[i].call(codec.AppendPingRequest(nil)); err != nil {
+		if err := answered(held[i]); err != nil {
 			return fmt.Errorf("an idle connection is not served: %w", err)
 		}
 	}
@@ -55,22 +58,21 @@ func (s *siege) flood(ctx context.Context, n, least, most int) error {
 const lingering = 400
 
 // hold opens n connections and returns those that were served.
-func (s *siege) hold(n int) (held []*conn) {
+func (s *siege) hold(n int) (held []*wire.Conn) {
 	var next atomic.Int64
 	var mu sync.Mutex
 	var dialling sync.WaitGroup
 	for range dialsAtOnce {
 		dialling.Go(func() {
 			for next.Add(1) <= int64(n) {
-				c, err := dial(s.server)
+				c, err := wire.Dial(s.server)
 				if err != nil {
 					continue
 				}
-				if _, err := c.call(codec.AppendPingRequest(nil)); err != nil {
-					c.reset()
+				if answered(c) != nil {
+					c.Reset()
 					continue
 				}
-				c.buf = nil
 				mu.Lock()
 				held = append(held, c)
 				mu.Unlock()
@@ -79,6 +81,20 @@ func (s *siege) hold(n int) (held []*conn) {
 	}
 	dialling.Wait()
 	return held
+}
+
+// answered asks for a ping. It takes the answer off the socket itself: thousands
+// of connections would have a buffer each.
+func answered(c *wire.Conn) error {
+	if _, err := c.Write(codec.AppendPingRequest(nil)); err != nil {
+		return err
+	}
+	var header [4]byte
+	if _, err := io.ReadFull(c.TCPConn, header[:]); err != nil {
+		return err
+	}
+	_, err := io.CopyN(io.Discard, c.TCPConn, int64(binary.BigEndian.Uint32(header[:])))
+	return err
 }
 
 // busyPipeline is the requests in flight of a peer of busyShard.
@@ -117,34 +133,34 @@ func (s *siege) busy(ctx context.Context, over <-chan struct{}, begun func(), i 
 	for k := range busyPipeline {
 		out = append(out, s.dear(i+k)...)
 	}
-	c, err := dial(s.server)
+	c, err := wire.Dial(s.server)
 	if err != nil {
 		return err
 	}
-	defer c.reset()
+	defer c.Reset()
 	return until(ctx, over, func() error {
 		defer once.Do(begun)
-		return c.large(out)
+		return large(c, out)
 	})
 }
 
 // large asks for what is dear, and takes in the answers.
-func (c *conn) large(out []byte) error {
+func large(c *wire.Conn, out []byte) error {
 	wrote := make(chan error, 1)
 	go func() {
 		_, err := c.Write(out)
 		wrote <- err
 	}()
 	for range busyPipeline {
-		a, err := c.next()
+		a, err := c.Next()
 		if err != nil {
-			c.reset() // wakes the writer
-			<-wrote
+			c.Reset() // wakes the writer
+			_ = <-wrote
 			return err
 		}
 		if a.State != codec.StateOK && a.State != codec.StateBusy {
-			<-wrote
-			return fmt.Errorf("a dear request is answered %s", describe(a))
+			_ = <-wrote
+			return fmt.Errorf("a dear request is answered %s", wire.Describe(a))
 		}
 	}
 	return <-wrote
@@ -157,13 +173,13 @@ const strangers = 5000
 func (s *siege) dear(kind int) []byte {
 	switch kind % 4 {
 	case 0:
-		return codec.AppendCreateRequest(nil, s.attacker.token, text("large"), true, s.bystanders)
+		return codec.AppendCreateRequest(nil, s.attacker.Token, text("large"), true, s.bystanders)
 	case 1: // the accounts look all of them up, in vain
 		members := make([]uuid.UUID, strangers)
 		for i := range members {
 			members[i] = uuid.New()
 		}
-		return codec.AppendCreateRequest(nil, s.attacker.token, text("none"), true, members)
+		return codec.AppendCreateRequest(nil, s.attacker.Token, text("none"), true, members)
 	default:
 		return s.page()
 	}

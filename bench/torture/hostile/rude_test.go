@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"throng/bench/check"
+	"throng/bench/torture/wire"
 	"throng/codec"
 )
 
@@ -28,11 +29,11 @@ func resets(ctx context.Context, s *siege, rng *rand.Rand) error {
 			out, sends = append(out, request...), append(sends, entry)
 		}
 		s.confess(sends)
-		c, err := dial(s.server)
+		c, err := wire.Dial(s.server)
 		if err != nil {
 			return err
 		}
-		defer c.reset()
+		defer c.Reset()
 		if _, err := c.Write(out[:peers[i].IntN(len(out)+1)]); err != nil {
 			return err
 		}
@@ -49,21 +50,21 @@ const longPipeline = 100_000
 func longPipelines(ctx context.Context, s *siege, rng *rand.Rand) error {
 	return several(ctx, s, 1+rng.IntN(2), func(int) error {
 		out, sends := s.alternating(longPipeline)
-		c, err := dial(s.server) // behind the making of it, which takes its time
+		c, err := wire.Dial(s.server) // behind the making of it, which takes its time
 		if err != nil {
 			return err
 		}
-		defer c.reset()
+		defer c.Reset()
 		wrote := make(chan error, 1)
 		go func() {
 			_, err := c.Write(out)
 			wrote <- err
 		}()
-		err = c.inOrder(sends)
+		err = inOrder(c, sends)
 		s.confess(sends)
 		if err != nil {
-			c.reset() // wakes the writer
-			<-wrote
+			c.Reset() // wakes the writer
+			_ = <-wrote
 			return err
 		}
 		return <-wrote
@@ -84,10 +85,10 @@ func (s *siege) alternating(n int) (out []byte, sends []check.Send) {
 }
 
 // inOrder takes in the answers to pings and sends in turn.
-func (c *conn) inOrder(sends []check.Send) error {
+func inOrder(c *wire.Conn, sends []check.Send) error {
 	last := int64(0)
 	for i := range 2 * len(sends) {
-		a, err := c.next()
+		a, err := c.Next()
 		if err != nil {
 			return fmt.Errorf("answer %d of %d: %w", i, 2*len(sends), err)
 		}
@@ -97,11 +98,11 @@ func (c *conn) inOrder(sends []check.Send) error {
 			if i%2 == 1 {
 				m.Outcome, m.Ended = check.Refused, now()
 			}
-		case i%2 == 0 && done(a) && a.Time > 0:
-		case i%2 == 1 && done(a) && a.Index > last:
+		case i%2 == 0 && wire.Done(a) && a.Time > 0:
+		case i%2 == 1 && wire.Done(a) && a.Index > last:
 			m.Outcome, m.Index, m.Ended, last = check.Acked, a.Index, now(), a.Index
 		default:
-			return fmt.Errorf("answer %d of %d: %s, index %d behind %d", i, 2*len(sends), describe(a), a.Index, last)
+			return fmt.Errorf("answer %d of %d: %s, index %d behind %d", i, 2*len(sends), wire.Describe(a), a.Index, last)
 		}
 	}
 	return nil
@@ -115,11 +116,11 @@ func garbage(ctx context.Context, s *siege, rng *rand.Rand) error {
 		pieces[i] = nonsense(rng, i%nonsenses)
 	}
 	return several(ctx, s, len(pieces), func(i int) error {
-		c, err := dial(s.server)
+		c, err := wire.Dial(s.server)
 		if err != nil {
 			return err
 		}
-		defer c.reset()
+		defer c.Reset()
 		if _, err := c.Write(pieces[i]); err != nil {
 			return nil // closed in the middle of it
 		}
@@ -128,7 +129,7 @@ func garbage(ctx context.Context, s *siege, rng *rand.Rand) error {
 			case codec.StateBadRequest, codec.StateNotFound, codec.StateTooLarge:
 				return nil
 			}
-			return fmt.Errorf("kind %d is answered %s", i%nonsenses, describe(a))
+			return fmt.Errorf("kind %d is answered %s", i%nonsenses, wire.Describe(a))
 		})
 	})
 }

@@ -9,6 +9,7 @@ import (
 
 	"throng/bench/check"
 	"throng/bench/target"
+	"throng/bench/torture/wire"
 	"throng/codec"
 )
 
@@ -31,7 +32,7 @@ var padding = strings.Repeat("水\"\\\n and plain words, ", largeText/20)
 // anything else. It belongs to the goroutine of run, and to the test's between two runs.
 type session struct {
 	crowd  *crowd
-	user   user
+	user   wire.User
 	chats  []uint32 // that it uses
 	rng    *rand.Rand
 	serial int
@@ -73,7 +74,7 @@ func newSession(w *crowd, i int) *session {
 func (s *session) run() {
 	s.patience = s.crowd.patience
 	for s.wanted() {
-		c, err := dial(s.crowd.addr)
+		c, err := wire.Dial(s.crowd.addr)
 		if err != nil {
 			s.lost++
 			time.Sleep(redialPause)
@@ -94,7 +95,7 @@ func (s *session) wanted() bool {
 // use works on a connection until it ends. Where it brought no answer, the next one
 // is given twice the time: a slow network must not be mistaken for a dead one
 // for ever.
-func (s *session) use(c *conn) {
+func (s *session) use(c *wire.Conn) {
 	before := s.answers
 	for s.wanted() {
 		err := s.step(c)
@@ -110,12 +111,12 @@ func (s *session) use(c *conn) {
 	if s.answers > before {
 		s.patience = s.crowd.patience
 	} else {
-		s.patience = min(2*s.patience, hangGuard)
+		s.patience = min(2*s.patience, wire.HangGuard)
 	}
 }
 
 // step sends one pipeline and enters what comes back.
-func (s *session) step(c *conn) error {
+func (s *session) step(c *wire.Conn) error {
 	out := s.draw(1 + s.rng.IntN(window))
 	if err := c.SetDeadline(time.Now().Add(s.patience)); err != nil {
 		return err
@@ -123,7 +124,7 @@ func (s *session) step(c *conn) error {
 	_, wrote := c.Write(out) // what broke may have been read all the same, so the answers are waited for even then
 	own := map[uint32]int64{}
 	for i := range s.batch {
-		a, err := c.next()
+		a, err := c.Next()
 		if err != nil {
 			return err
 		}
@@ -188,11 +189,11 @@ func (s *session) text() codec.Text {
 	if s.rng.IntN(largeOneIn) == 0 {
 		size = s.rng.IntN(largeText)
 	}
-	return text(fmt.Sprintf("%v/%d %s", s.user.id, s.serial, strings.ToValidUTF8(padding[:size], "")))
+	return text(fmt.Sprintf("%v/%d %s", s.user.ID, s.serial, strings.ToValidUTF8(padding[:size], "")))
 }
 
 func (s *session) request(q *asked) []byte {
-	token, chat := s.user.token, s.crowd.chats[q.chat]
+	token, chat := s.user.Token, s.crowd.chats[q.chat]
 	if q.send < 0 {
 		return codec.AppendReadRequest(nil, codec.GetChat, token, chat, q.page.Index, q.page.Count)
 	}
@@ -207,12 +208,12 @@ func (s *session) enter(q *asked, a *codec.Answer, own map[uint32]int64) {
 		s.refused++ // nothing was done: a send stays owed
 	case q.send < 0 && a.Paged:
 		s.enterRead(q, a, own[q.chat])
-	case q.send >= 0 && done(a) && a.Index > 0:
+	case q.send >= 0 && wire.Done(a) && a.Index > 0:
 		m := &s.ledger.Sends[q.send]
 		m.Outcome, m.Index, m.Ended = check.Acked, a.Index, now()
 		own[q.chat] = max(own[q.chat], a.Index)
 	default:
-		s.crowd.fault("an answer that nothing calls for: %s", describe(a))
+		s.crowd.fault("an answer that nothing calls for: %s", wire.Describe(a))
 	}
 }
 
@@ -240,12 +241,12 @@ func (s *session) enterRead(q *asked, a *codec.Answer, own int64) {
 
 // repeatAll sends everything again over a connection. All of it must get the
 // index that it has: a ref is known among the chat's last 1,000 messages.
-func (s *session) repeatAll(c *conn) error {
+func (s *session) repeatAll(c *wire.Conn) error {
 	requests := make([][]byte, 0, len(s.sent))
 	for i := range s.sent {
 		requests = append(requests, s.request(&asked{send: i, chat: s.ledger.Sends[i].Chat}))
 	}
-	return c.succeed(requests, func(i int, a *codec.Answer) {
+	return c.Succeed(requests, func(i int, a *codec.Answer) {
 		if m := s.ledger.Sends[i]; a.Index != m.Index {
 			s.crowd.fault("a repeat gets index %d; it was acknowledged with %d", a.Index, m.Index)
 		}
@@ -256,4 +257,13 @@ func (s *session) repeatAll(c *conn) error {
 func (s *session) forget() {
 	s.ledger, s.sent, s.owed = check.Ledger{}, nil, s.owed[:0]
 	s.lost, s.repeated, s.refused = 0, 0, 0
+}
+
+// text is the text of a string.
+func text(s string) codec.Text {
+	t, err := codec.NewText(s)
+	if err != nil {
+		panic(err)
+	}
+	return t
 }

@@ -16,6 +16,7 @@ import (
 	"throng/bench/internal/realserver"
 	"throng/bench/system"
 	"throng/bench/torture/campaign"
+	"throng/bench/torture/wire"
 	"throng/codec"
 )
 
@@ -46,7 +47,7 @@ const (
 type siege struct {
 	*crowd
 	process    *realserver.Server
-	attacker   user
+	attacker   wire.User
 	bystanders []uuid.UUID
 	serial     atomic.Int64 // of attackers' texts
 
@@ -67,18 +68,18 @@ func newSiege(t *testing.T, server *realserver.Server) *siege {
 
 // prepare fills the attackers' chat and registers the bystanders.
 func (s *siege) prepare() error {
-	c, err := dial(s.server)
+	c, err := wire.Dial(s.server)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
 	var registrations, fill [][]byte
 	for range bystander {
-		u := newUser()
-		s.bystanders = append(s.bystanders, u.id)
-		registrations = append(registrations, u.registration())
+		u := wire.NewUser()
+		s.bystanders = append(s.bystanders, u.ID)
+		registrations = append(registrations, u.Registration())
 	}
-	if err := c.succeed(registrations, func(int, *codec.Answer) {}); err != nil {
+	if err := c.Succeed(registrations, func(int, *codec.Answer) {}); err != nil {
 		return err
 	}
 	sends := make([]check.Send, bigTexts)
@@ -87,7 +88,7 @@ func (s *siege) prepare() error {
 		request, sends[i] = s.send(bigText)
 		fill = append(fill, request)
 	}
-	err = c.succeed(fill, func(i int, a *codec.Answer) {
+	err = c.Succeed(fill, func(i int, a *codec.Answer) {
 		sends[i].Outcome, sends[i].Index, sends[i].Ended = check.Acked, a.Index, now()
 	})
 	s.confess(sends)
@@ -99,12 +100,12 @@ func (s *siege) prepare() error {
 func (s *siege) send(size int) ([]byte, check.Send) {
 	t := text(fmt.Sprintf("attack %d ", s.serial.Add(1)) + strings.Repeat("x", size))
 	entry := check.Send{Began: now(), Chat: prey, Hash: hash(t)}
-	return codec.AppendSendRequest(nil, s.attacker.token, s.chats[prey], t, nil), entry
+	return codec.AppendSendRequest(nil, s.attacker.Token, s.chats[prey], t, nil), entry
 }
 
 // page is a request of as many messages of the attackers' chat as a reply holds.
 func (s *siege) page() []byte {
-	return codec.AppendReadRequest(nil, codec.GetChat, s.attacker.token, s.chats[prey], -1, codec.MaxCount)
+	return codec.AppendReadRequest(nil, codec.GetChat, s.attacker.Token, s.chats[prey], -1, codec.MaxCount)
 }
 
 // round lets the crowd work while attacks are made, and judges.
@@ -129,7 +130,7 @@ func (s *siege) round(c *campaign.Campaign, attacks []attack) {
 // make makes attacks, side by side, and waits for their end.
 func (s *siege) make(rng *rand.Rand, attacks []attack) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), 2*hangGuard)
+	ctx, cancel := context.WithTimeout(s.t.Context(), 2*wire.HangGuard)
 	defer cancel()
 	if err := s.goesOn(ctx); err != nil { // all sessions are connected before it begins
 		s.t.Fatal(err)
@@ -160,7 +161,7 @@ func (s *siege) steps() (n int64) {
 // the cap have not all gone yet.
 func (s *siege) served() {
 	s.t.Helper()
-	guard := time.Now().Add(hangGuard)
+	guard := time.Now().Add(wire.HangGuard)
 	for {
 		err := ping(s.server)
 		if err == nil {
@@ -174,12 +175,12 @@ func (s *siege) served() {
 }
 
 func ping(addr string) error {
-	c, err := dial(addr)
+	c, err := wire.Dial(addr)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	_, err = c.call(codec.AppendPingRequest(nil))
+	_, err = c.Call(codec.AppendPingRequest(nil))
 	return err
 }
 

@@ -2,8 +2,10 @@ package hostile_test
 
 import (
 	"context"
+	"io"
 	"math/rand/v2"
 
+	"throng/bench/torture/wire"
 	"throng/codec"
 )
 
@@ -17,11 +19,11 @@ const (
 func silentReaders(ctx context.Context, s *siege, rng *rand.Rand) error {
 	part := repeat(s.page(), floodPart)
 	return several(ctx, s, 2+rng.IntN(5), func(int) error {
-		c, err := dial(s.server)
+		c, err := wire.Dial(s.server)
 		if err != nil {
 			return err
 		}
-		defer c.reset()
+		defer c.Reset()
 		if err := c.SetReadBuffer(smallRead); err != nil {
 			return err
 		}
@@ -31,20 +33,20 @@ func silentReaders(ctx context.Context, s *siege, rng *rand.Rand) error {
 
 // deaf peers send what is refused and read no refusal. Each is closed.
 func deaf(ctx context.Context, s *siege, rng *rand.Rand) error {
-	nobody := newUser().token
+	nobody := wire.NewUser().Token
 	wrong := [][]byte{
 		codec.AppendSendRequest(nil, nobody, s.chats[prey], text("x"), nil),                   // 401
 		codec.AppendReadRequest(nil, codec.GetChat, nobody, s.chats[prey], -1, 1),             // 401
-		codec.AppendReadRequest(nil, codec.GetChat, s.attacker.token, codec.MaxChat-1, -1, 1), // 404
+		codec.AppendReadRequest(nil, codec.GetChat, s.attacker.Token, codec.MaxChat-1, -1, 1), // 404
 		codec.AppendFrame(nil, []byte(`{"service_code":5}`)),                                  // 400
 	}
 	first := rng.IntN(len(wrong))
 	return several(ctx, s, 1+rng.IntN(len(wrong)), func(i int) error {
-		c, err := dial(s.server)
+		c, err := wire.Dial(s.server)
 		if err != nil {
 			return err
 		}
-		defer c.reset()
+		defer c.Reset()
 		if err := c.SetReadBuffer(smallRead); err != nil {
 			return err
 		}
@@ -60,11 +62,11 @@ func drips(ctx context.Context, s *siege, rng *rand.Rand) error {
 	parts := [][]byte{nil, small[:2], small[:4], small[:len(small)-1], whole[:4]}
 	large := rng.IntN(24) // a mebibyte but for its last byte
 	return several(ctx, s, 20+rng.IntN(200), func(i int) error {
-		c, err := dial(s.server)
+		c, err := wire.Dial(s.server)
 		if err != nil {
 			return err
 		}
-		defer c.reset()
+		defer c.Reset()
 		part := parts[i%len(parts)]
 		if i < large {
 			part = whole[:len(whole)-1]
@@ -86,20 +88,20 @@ func vanish(ctx context.Context, s *siege, rng *rand.Rand) error {
 		reads[i] = rng.Int64N(mostVanishing)
 	}
 	return several(ctx, s, len(reads), func(i int) error {
-		c, err := dial(s.server)
+		c, err := wire.Dial(s.server)
 		if err != nil {
 			return err
 		}
 		if _, err := c.Write(repeat(s.page(), 1+i%8)); err != nil {
 			return err
 		}
-		if err := c.skip(reads[i]); err != nil {
+		if _, err := io.CopyN(io.Discard, c.TCPConn, reads[i]); err != nil {
 			return err
 		}
 		if i%2 == 0 {
 			return c.Close()
 		}
-		c.reset()
+		c.Reset()
 		return nil
 	})
 }

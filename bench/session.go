@@ -18,7 +18,7 @@ type flight struct {
 	index     int64       // reads: as asked
 	entry     *check.Send // Send: in the ledger; nil: it has none
 	chat      uint32
-	count     uint32
+	count     uint16 // reads: at most maxCount
 	kind      target.Kind
 }
 
@@ -158,7 +158,7 @@ func (s *session) ask(due, now, place int64) {
 	} else {
 		b.texts = s.choice.ask(op, b.texts)
 	}
-	f := flight{due: due, sent: now, kind: op.Kind, chat: uint32(op.Chat), index: op.Index, count: uint32(op.Count)}
+	f := flight{due: due, sent: now, kind: op.Kind, chat: uint32(op.Chat), index: op.Index, count: uint16(op.Count)}
 	if op.Kind == target.Send {
 		s.sentTo += len(op.Text)
 		if s.admits(f.chat) {
@@ -200,6 +200,7 @@ func (s *session) account(replies []target.Reply, now int64) (busy bool) {
 		s.freed = now
 	}
 	measuredFrom, measured := s.crew.measuredFrom.Load(), 0
+	var done alike
 	for i := range replies {
 		r, f := &replies[i], s.flights.pop()
 		if f.due >= measuredFrom {
@@ -208,7 +209,7 @@ func (s *session) account(replies []target.Reply, now int64) (busy bool) {
 		t := s.rec.live.of(&f, measuredFrom).of(f.kind, s.crew.open())
 		t.in += int64(r.Bytes)
 		if r.Status == target.OK {
-			t.succeeded(&f, now)
+			done.add(t, &f, now)
 		} else {
 			t.errors[r.Error]++
 			busy = busy || r.Error == busyError
@@ -224,6 +225,7 @@ func (s *session) account(replies []target.Reply, now int64) (busy bool) {
 		default:
 		}
 	}
+	done.record(now)
 	s.crew.answers.count(measured)
 	return busy
 }

@@ -103,6 +103,7 @@ func reads(k target.Kind) bool { return k == target.Read || k == target.Receive 
 type choice struct {
 	work *work
 	rng  *rand.Rand
+	deal load.Deal
 	next uint64 // the number of the next text, unique in the run
 	chat int    // catch-up: where the session is
 	from int64  // the index of its next page; 0: at no chat
@@ -112,7 +113,8 @@ type choice struct {
 const sessionShift = 40
 
 func (w *work) choice(session int) choice {
-	return choice{work: w, next: uint64(session) << sessionShift, rng: load.NewRand(w.settings.Seed, uint64(session))}
+	rng := load.NewRand(w.settings.Seed, uint64(session))
+	return choice{work: w, next: uint64(session) << sessionShift, rng: rng, deal: w.texts.Deal(rng)}
 }
 
 // ask sets op to the next operation. Its text is appended to texts.
@@ -138,7 +140,7 @@ func (c *choice) askFill(op *target.Op, texts []byte, place int64) []byte {
 func (c *choice) send(op *target.Op, texts []byte, chat int) []byte {
 	op.Kind, op.Chat, op.User = target.Send, chat, c.member(chat)
 	start := len(texts)
-	texts = c.work.texts.Append(texts, c.next, c.rng)
+	texts = c.deal.Append(texts, c.next)
 	op.Text = texts[start:len(texts):len(texts)]
 	c.next++
 	return texts

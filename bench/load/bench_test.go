@@ -49,10 +49,10 @@ func BenchmarkTextsAppend(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	rng, dst, id := NewRand(1, 1), make([]byte, 0, 64), uint64(0)
+	deal, dst, id := made.Deal(NewRand(1, 1)), make([]byte, 0, 64), uint64(0)
 	b.ReportAllocs()
 	for b.Loop() {
-		dst = made.Append(dst[:0], id, rng)
+		dst = deal.Append(dst[:0], id)
 		id++
 	}
 }

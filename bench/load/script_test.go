@@ -113,10 +113,10 @@ func TestTextsCompressAsRealTextDoes(t *testing.T) {
 		{1024, true, 1.7, 2.3},
 		{32 << 10, true, 1.9, 2.7},
 	} {
-		made, rng := texts(t, TextConfig{Sizes: Sizes{c.size, c.size}, Seed: 1, IDs: c.ids}), NewRand(1, 1)
+		deal := texts(t, TextConfig{Sizes: Sizes{c.size, c.size}, Seed: 1, IDs: c.ids}).Deal(NewRand(1, 1))
 		var text []byte
 		for id := uint64(3 << 40); len(text) < 8*blockBytes; id++ {
-			text = append(made.Append(text, id, rng), '\n')
+			text = append(deal.Append(text, id), '\n')
 		}
 		if got := ratio(t, text, flateSize(t)); got < c.low || got > c.high {
 			t.Errorf("texts of %d bytes, ids %v: deflated to 1/%.2f, want 1/%.1f to 1/%.1f", c.size, c.ids, got, c.low, c.high)

@@ -8,7 +8,7 @@ import (
 	"throng/codec"
 )
 
-// A text is an id, unique in the run, and a body drawn from a pool:
+// A text is an id, unique in the run, and a body from a pool:
 //
 //	+--------------------------+-------+----------------------+
 //	| id: 60 bits, 10 letters  | space | body, escaped        |
@@ -32,9 +32,8 @@ const (
 	PoolBytes = 16 << 20
 
 	// maxBodies bounds the bodies of a pool. There are fewer where PoolBytes are not
-	// enough: 256 of 64 KiB, 16 of 1 MiB. More than these would not stay in a core's
-	// cache where texts are short, and each text would cost a miss or two; of these
-	// a block of 32 KiB that a store compresses meets one in a hundred twice.
+	// enough: 256 of 64 KiB, 16 of 1 MiB. Of so many a block of 32 KiB that a store
+	// compresses hardly ever meets one twice.
 	maxBodies = 1 << 14
 
 	textStream = 0x7465787473 // apart from the streams of sessions
@@ -48,8 +47,8 @@ type TextConfig struct {
 	IDs   bool     // each text begins with its id; they then have IDBytes at least
 }
 
-// Texts makes the texts of messages out of a pool of bodies that is made once.
-// Append is safe for concurrent use.
+// Texts makes the texts of messages out of a pool of bodies that is made once, and
+// does not change. It is dealt from: see Deal.
 type Texts struct {
 	ids    bool
 	bodies []byte   // one behind the other, escaped
@@ -111,8 +110,8 @@ func (l lines) append(dst []byte, size int, rng *rand.Rand) []byte {
 }
 
 // spread returns the sizes of the bodies of a pool: as many as fit in, evenly over
-// the range with both its ends. That is as good as drawing them, since bodies are
-// drawn, and better where they are few.
+// the range with both its ends. That is as good as drawing them, since they are
+// shuffled, and better where they are few.
 func (s Sizes) spread(poolBytes int) []int {
 	mean := max((s.Min+s.Max+1)/2, 1)
 	list := make([]int, min(maxBodies, poolBytes/mean))
@@ -127,8 +126,9 @@ func (s Sizes) spread(poolBytes int) []int {
 	return list
 }
 
-// fill makes the bodies.
+// fill makes the bodies, in any order of their sizes.
 func (t *Texts) fill(sizes []int, from source, rng *rand.Rand) error {
+	rng.Shuffle(len(sizes), func(i, j int) { sizes[i], sizes[j] = sizes[j], sizes[i] })
 	sum := 0
 	for _, size := range sizes {
 		sum += size
@@ -163,13 +163,27 @@ func cut(text []byte, size int) []byte {
 	return text
 }
 
-// Append appends a text: with the lowest IDBits of id, where texts have ids, and a
-// body that rng draws. What it appends is a codec.Text.
-func (t *Texts) Append(dst []byte, id uint64, rng *rand.Rand) codec.Text {
+// Deal is one session's way through the bodies. It deals them in their order: were
+// each drawn, it would cost a miss or two of the processor's cache, which is more
+// than all else that a session does for a message.
+type Deal struct {
+	texts *Texts
+	next  int // body
+}
+
+// Deal begins at a body that rng draws.
+func (t *Texts) Deal(rng *rand.Rand) Deal { return Deal{texts: t, next: rng.IntN(len(t.ends) - 1)} }
+
+// Append appends a text: with the lowest IDBits of id, where texts have ids, and
+// the next body. What it appends is a codec.Text.
+func (d *Deal) Append(dst []byte, id uint64) codec.Text {
+	t, i := d.texts, d.next
+	if d.next++; d.next == len(t.ends)-1 {
+		d.next = 0
+	}
 	if t.ids {
 		dst = appendID(dst, id)
 	}
-	i := rng.Uint32N(uint32(len(t.ends) - 1))
 	return append(dst, t.bodies[t.ends[i]:t.ends[i+1]]...)
 }
 

@@ -45,9 +45,9 @@ func TestTextsHaveTheirExactSize(t *testing.T) {
 				if ids && size < IDBytes {
 					continue
 				}
-				made := texts(t, TextConfig{Sizes: Sizes{size, size}, Lines: lines, Seed: 1, IDs: ids})
-				for rng, id := NewRand(1, 1), uint64(0); id < 50; id++ {
-					s := unescape(t, made.Append(nil, id, rng))
+				deal := texts(t, TextConfig{Sizes: Sizes{size, size}, Lines: lines, Seed: 1, IDs: ids}).Deal(NewRand(1, 1))
+				for id := range uint64(50) {
+					s := unescape(t, deal.Append(nil, id))
 					if len(s) != size || !utf8.ValidString(s) {
 						t.Fatalf("%q has %d bytes, want %d", s, len(s), size)
 					}
@@ -61,13 +61,13 @@ func TestTextsHaveTheirExactSize(t *testing.T) {
 func TestTextSizesAreEvenlySpread(t *testing.T) {
 	const draws, parts = 50_000, 10
 	for _, sizes := range []Sizes{{16, 1015}, {1, 10}, {11, 16_394}, {100, 101}} {
-		made := texts(t, TextConfig{Sizes: sizes, Lines: []string{"abc"}, Seed: 1})
+		deal := texts(t, TextConfig{Sizes: sizes, Lines: []string{"abc"}, Seed: 1}).Deal(NewRand(1, 1))
 		width := sizes.Max - sizes.Min + 1
 		part := func(size int) int { return (size - sizes.Min) * min(parts, width) / width }
 		observed, expected := make([]int, min(parts, width)), make([]float64, min(parts, width))
 		least, most := sizes.Max, sizes.Min
-		for rng, i := NewRand(1, 1), 0; i < draws; i++ {
-			size := len(made.Append(nil, 0, rng))
+		for range draws {
+			size := len(deal.Append(nil, 0))
 			observed[part(size)]++
 			least, most = min(least, size), max(most, size)
 		}
@@ -93,7 +93,7 @@ func evenEnough(observed []int, expected []float64) bool {
 // A text begins with its id, in letters that need no escape, and is told from all
 // others by it.
 func TestTextsAreTold(t *testing.T) {
-	made, rng := texts(t, TextConfig{Sizes: Sizes{IDBytes, 20}, Lines: []string{"same"}, Seed: 1, IDs: true}), NewRand(1, 1)
+	deal := texts(t, TextConfig{Sizes: Sizes{IDBytes, 20}, Lines: []string{"same"}, Seed: 1, IDs: true}).Deal(NewRand(1, 1))
 	for _, c := range []struct {
 		id   uint64
 		want string
@@ -106,14 +106,14 @@ func TestTextsAreTold(t *testing.T) {
 		{1<<60 - 1, "__________ "},
 		{1<<60 | 5, "AAAAAAAAAF "}, // the lowest bits alone
 	} {
-		if text := string(made.Append(nil, c.id, rng)); !strings.HasPrefix(text, c.want) {
+		if text := string(deal.Append(nil, c.id)); !strings.HasPrefix(text, c.want) {
 			t.Errorf("id %d: %q, want %q at its start", c.id, text, c.want)
 		}
 	}
 	seen := map[string]bool{}
 	for i := range uint64(10_000) {
 		for _, id := range []uint64{i, i << 40, 1<<60 - 1 - i<<20} {
-			seen[string(made.Append(nil, id, rng)[:IDBytes])] = true
+			seen[string(deal.Append(nil, id)[:IDBytes])] = true
 		}
 	}
 	if want := 3*10_000 - 1; len(seen) != want { // 0 was twice among them
@@ -123,12 +123,12 @@ func TestTextsAreTold(t *testing.T) {
 
 // Append leaves what is there, and allocates nothing where there is room.
 func TestTextsAppend(t *testing.T) {
-	made, rng := texts(t, TextConfig{Sizes: Sizes{64, 64}, Lines: []string{"abc"}, Seed: 1, IDs: true}), NewRand(1, 1)
-	if text := string(made.Append([]byte("before:"), 1, rng)); !strings.HasPrefix(text, "before:AAAAAAAAAB ") {
+	deal := texts(t, TextConfig{Sizes: Sizes{64, 64}, Lines: []string{"abc"}, Seed: 1, IDs: true}).Deal(NewRand(1, 1))
+	if text := string(deal.Append([]byte("before:"), 1)); !strings.HasPrefix(text, "before:AAAAAAAAAB ") {
 		t.Errorf("appended: %q", text)
 	}
 	dst := make([]byte, 0, 64)
-	if n := testing.AllocsPerRun(100, func() { dst = made.Append(dst[:0], 1, rng) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { dst = deal.Append(dst[:0], 1) }); n != 0 {
 		t.Errorf("a text costs %v allocations", n)
 	}
 }
@@ -162,10 +162,10 @@ func TestPoolOfBodiesIsBounded(t *testing.T) {
 func TestTextsComeFromTheCorpus(t *testing.T) {
 	corpus := []string{"one line", "two lines, the longer", "three"}
 	round := strings.Join(append(corpus, corpus...), " ")
-	made, rng := texts(t, TextConfig{Sizes: Sizes{20, 20}, Lines: corpus, Seed: 1}), NewRand(1, 1)
+	deal := texts(t, TextConfig{Sizes: Sizes{20, 20}, Lines: corpus, Seed: 1}).Deal(NewRand(1, 1))
 	starts := map[string]int{}
 	for range 3000 {
-		text := string(made.Append(nil, 0, rng))
+		text := string(deal.Append(nil, 0))
 		if !strings.Contains(round, text) {
 			t.Fatalf("%q is not in the corpus", text)
 		}
@@ -197,9 +197,9 @@ func TestTextsOfAnyCorpus(t *testing.T) {
 
 func TestTextsFollowFromTheirSeed(t *testing.T) {
 	draw := func(seed, stream uint64) (list []string) {
-		made, rng := texts(t, TextConfig{Sizes: Sizes{64, 64}, Seed: seed}), NewRand(1, stream)
+		deal := texts(t, TextConfig{Sizes: Sizes{64, 64}, Seed: seed}).Deal(NewRand(1, stream))
 		for range 20 {
-			list = append(list, string(made.Append(nil, 0, rng)))
+			list = append(list, string(deal.Append(nil, 0)))
 		}
 		return list
 	}

@@ -22,8 +22,11 @@ func NewHistogram() *hdrhistogram.Histogram {
 
 // Record notes one latency. A negative one (of a clock read on two processors)
 // counts as 0, one above HighestLatency as that.
-func Record(h *hdrhistogram.Histogram, nanoseconds int64) {
-	if err := h.RecordValue(min(max(nanoseconds, 0), HighestLatency)); err != nil {
+func Record(h *hdrhistogram.Histogram, nanoseconds int64) { RecordMany(h, nanoseconds, 1) }
+
+// RecordMany notes n equal latencies.
+func RecordMany(h *hdrhistogram.Histogram, nanoseconds, n int64) {
+	if err := h.RecordValues(min(max(nanoseconds, 0), HighestLatency), n); err != nil {
 		panic("report: a latency within the range was not recorded: " + err.Error())
 	}
 }

@@ -41,9 +41,12 @@ func TestFramesComeWholeHoweverTheyAreSplit(t *testing.T) {
 			n := min(len(rest), rapid.OneOf(rapid.IntRange(1, 9), rapid.IntRange(1, 1<<20)).Draw(t, "piece"))
 			from.pieces, rest = append(from.pieces, rest[:n]), rest[n:]
 		}
-		f := newFrames(&from, rapid.IntRange(0, 1000).Draw(t, "window"))
+		f, lent := newFrames(&from, rapid.IntRange(0, 1000).Draw(t, "window")), []byte(nil)
+		if rapid.Bool().Draw(t, "borrows") {
+			lent = make([]byte, firstBytes)
+		}
 		for i, body := range want {
-			if got, err := following(&f); err != nil || !bytes.Equal(got, body) {
+			if got, err := followingIn(&f, lent); err != nil || !bytes.Equal(got, body) {
 				t.Fatalf("frame %d has %d bytes, %v; want %d", i, len(got), err, len(body))
 			}
 		}
@@ -54,10 +57,18 @@ func TestFramesComeWholeHoweverTheyAreSplit(t *testing.T) {
 }
 
 // following waits for the next frame.
-func following(f *frames) (body []byte, err error) {
+func following(f *frames) (body []byte, err error) { return followingIn(f, nil) }
+
+// followingIn reads into a buffer that others write to between two reads.
+func followingIn(f *frames, lent []byte) (body []byte, err error) {
 	for {
 		if body, err := f.next(); body != nil || err != nil {
 			return body, err
+		}
+		if lent != nil {
+			f.giveBack()
+			clear(lent)
+			f.borrow(lent)
 		}
 		if err := f.fill(); err != nil {
 			return nil, err

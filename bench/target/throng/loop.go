@@ -25,8 +25,10 @@ type loops struct {
 	running []*loop
 }
 
-// loopsFor is how many loops share the connections: enough that no processor is
-// left over, since one loop is one processor's work at most.
+// loopsFor is how many loops share the connections: one for two processors. The
+// server and the runner's own work want some too, and a loop that serves more
+// connections finds more to do at each wake-up: on two processors two loops cost
+// half as much again as one.
 func loopsFor(processors int) int { return max(1, processors/2) }
 
 // loop serves connections: it alone reads from them, calls their sinks, and closes

@@ -3,9 +3,11 @@
 // BenchmarkGenerator).
 //
 // A [Target] owns the population of a run, the tokens of its users and the ids of
-// its chats, and a few idle connections. Every connection that it dials has one
-// goroutine, which reads; who submits, writes. Reading and writing share nothing
-// but a list of what was asked.
+// its chats, and a few idle connections. The connections that it dials share a few
+// event loops (loop.go), each a goroutine that waits in epoll: the loop reads, calls
+// the sink, and closes; who submits, writes, and never waits. Both share a list of
+// what was asked and what the socket had no room for, behind the connection's lock.
+// A sink that waits makes all connections of its loop wait.
 package throng
 
 import (

@@ -27,13 +27,11 @@ const (
 // resets, every send gets its answer in the end, is in its chat once, however often it was
 // repeated and however late a copy of it came, and the checker agrees.
 func TestTheWorkloadGetsThroughBadNetworks(t *testing.T) {
-	c := campaign.Start(t, "chaos", campaign.Short(1))
-	var server *realserver.Server
+	server := realserver.Start(t)
+	c := campaign.Start(t, "chaos", campaign.Short(2))
 	for c.Next() {
-		if server == nil || c.Round()%roundsOfAServer == 0 {
-			if server != nil {
-				server.Kill(t)
-			}
+		if c.Round()%roundsOfAServer == roundsOfAServer-1 {
+			server.Kill(t)
 			server = realserver.Start(t)
 		}
 		chaosRound(t, c, server)

@@ -31,8 +31,8 @@ const worstPeers = 36
 // wants: the server is there, its honest clients lose no connection and no
 // message, and its memory stays within what its configuration explains.
 func TestNoClientTakesTheServerDown(t *testing.T) {
-	c := campaign.Start(t, "hostile", campaign.Short(2))
 	s := newSiege(t, realserver.Start(t, besieged()...))
+	c := campaign.Start(t, "hostile", campaign.Short(2))
 	for c.Next() {
 		s.round(c, drawn(c))
 		s.weigh(c)

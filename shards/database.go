@@ -35,6 +35,9 @@ type database struct {
 	write  *pebble.WriteOptions
 	mark   *mark // nil where syncs are off
 
+	manifests *manifests
+	evidence  *evidence
+
 	commits uint64 // made so far; owned by whoever commits
 }
 
@@ -60,8 +63,10 @@ func openDatabase(c Config, p *pool, path string, memtable uint64, mustExist boo
 	log := c.Logger.With("database", path)
 	var opened atomic.Bool
 	work := newBackground(log, c.Fatal, &opened)
+	written, kept := &manifests{}, &evidence{}
+	disk := evidenceFS{manifestFS{markedFS{c.FS}, written}, kept}
 	options := &pebble.Options{
-		FS:        logFS{tableFS{markedFS{c.FS}, work}, &opened, c.Fatal},
+		FS:        logFS{tableFS{disk, work}, &opened, c.Fatal},
 		Cache:     p.cache,
 		FileCache: p.files,
 
@@ -88,6 +93,7 @@ func openDatabase(c Config, p *pool, path string, memtable uint64, mustExist boo
 		return sstable.FastestCompression
 	}
 	options.EventListener = work.listener()
+	options.EventListener.ManifestCreated = written.created
 	db, err := pebble.Open(path, options)
 	if err != nil {
 		return nil, fmt.Errorf("open store %q: %w", path, err)
@@ -97,7 +103,7 @@ func openDatabase(c Config, p *pool, path string, memtable uint64, mustExist boo
 		sync = pebble.NoSync
 	}
 	opened.Store(true)
-	d := &database{view: view{db}, pebble: db, write: sync}
+	d := &database{view: view{db}, pebble: db, write: sync, manifests: written, evidence: kept}
 	if d.commits, err = d.commitNumber(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %q: %w", path, err), db.Close())
 	}
@@ -105,15 +111,21 @@ func openDatabase(c Config, p *pool, path string, memtable uint64, mustExist boo
 }
 
 // follow opens the mark beside the database, whose file must be there: what is
-// committed from now on is noted in it. With syncs off nothing is.
+// committed from now on is noted in it. With syncs off nothing is. What Pebble
+// has no more use for is removed once the database is accepted.
 func (db *database) follow(c Config, path string) (err error) {
 	if err := checkMark(c.FS, path, db.commits); err != nil {
 		return err
 	}
 	if !c.NoSync {
-		db.mark, err = openMark(c, path)
+		if db.mark, err = openMark(c, path, db.manifests); err != nil {
+			return err
+		}
 	}
-	return err
+	if err := db.evidence.accept(c.FS); err != nil {
+		return fmt.Errorf("remove what is not needed any more: %w", err)
+	}
+	return nil
 }
 
 // expectDatabase is an error where there is no database at path. It writes

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math"
 	"os"
 	"sync/atomic"
 	"time"
@@ -13,23 +14,25 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// A mark file stands beside each database and says how far its commits were
-// synced at least. Pebble cannot tell a log that a crash cut short from one whose
-// end is damaged: it drops the end of both. A database that knows fewer commits
-// than its mark was not cut by a crash, and is refused.
+// A mark file stands beside each database and says how far its commits, and its
+// MANIFEST, were synced at least. Pebble cannot tell a file that a crash cut short
+// from one whose end is damaged: it drops the end of both. A database that knows
+// fewer commits than its mark, or whose MANIFEST is another, was not cut by a
+// crash, and is refused.
 //
-//	slot 0   at byte 0:    "mark", version 1, number 8, CRC-32C 4
+//	slot 0   at byte 0:    "mark", version 2, commits 8, MANIFEST's number 8,
+//	                       bytes of it 8, their CRC-32C 4, CRC-32C of all this 4
 //	slot 1   at byte 4096: the same
 //
 // The slots are written in turn, so that a write that a crash tears leaves the
-// other; the greater number counts.
+// other; the later one counts. Nothing in a mark ever goes back.
 const (
 	markSuffix    = ".mark"
 	markMagic     = "mark"
-	markVersion   = 1
+	markVersion   = 2
 	markSlots     = 2
 	markSlotBytes = 4096 // apart: no device writes more than that at once
-	markBytes     = len(markMagic) + 1 + 8 + 4
+	markBytes     = len(markMagic) + 1 + 8 + 8 + 8 + 4 + 4
 
 	// markDelay is the least time between two writes of a mark. What was synced
 	// within it before a crash is not yet covered.
@@ -41,75 +44,108 @@ var (
 	errMark    = errors.New("no slot of it is whole")
 )
 
+// marked is what a mark says: at least so much is on disk.
+type marked struct {
+	commits uint64
+	extent  extent
+}
+
+func (m marked) after(other marked) bool {
+	return m.commits > other.commits || m.commits == other.commits && m.extent.after(other.extent)
+}
+
 // mark is the mark file of one open database. synced belongs to the goroutine
 // that commits; the file is written by a goroutine of the mark's own.
 type mark struct {
-	file   vfs.File
-	fatal  func(error)
-	number atomic.Uint64 // the last commit that is synced
-	wake   chan struct{} // room for one: there is something to write
-	ending chan struct{}
-	ended  chan struct{}
+	file      vfs.File
+	fatal     func(error)
+	number    atomic.Uint64 // the last commit that is synced
+	manifests *manifests
+	wake      chan struct{} // room for one: there is something to write
+	ending    chan struct{}
+	ended     chan struct{}
 
 	// Owned by run; nothing else may touch these.
-	written uint64
+	written marked
 	slot    int // the next to write
 }
 
-// newMarkFile is what a file that marks so many commits holds.
-func newMarkFile(number uint64) []byte {
+// newMarkFile is what a file that marks m holds.
+func newMarkFile(m marked) []byte {
 	data := make([]byte, markSlots*markSlotBytes)
 	for slot := range markSlots {
-		copy(data[slot*markSlotBytes:], encodeMark(number))
+		copy(data[slot*markSlotBytes:], m.encode())
 	}
 	return data
 }
 
-func encodeMark(number uint64) []byte {
+func (m marked) encode() []byte {
 	data := append(make([]byte, 0, markBytes), markMagic...)
-	data = binary.BigEndian.AppendUint64(append(data, markVersion), number)
+	data = binary.BigEndian.AppendUint64(append(data, markVersion), m.commits)
+	data = binary.BigEndian.AppendUint64(data, m.extent.manifest)
+	data = binary.BigEndian.AppendUint64(data, m.extent.bytes)
+	data = binary.BigEndian.AppendUint32(data, m.extent.sum)
 	return binary.BigEndian.AppendUint32(data, crc32.Checksum(data, castagnoli))
 }
 
 // decodeMark reports false where the slot is not whole.
-func decodeMark(data []byte) (number uint64, whole bool) {
+func decodeMark(data []byte) (m marked, whole bool) {
 	body := data[:markBytes-4]
 	sum := binary.BigEndian.Uint32(data[markBytes-4 : markBytes])
 	if string(body[:len(markMagic)]) != markMagic || body[len(markMagic)] != markVersion ||
 		crc32.Checksum(body, castagnoli) != sum {
-		return 0, false
+		return marked{}, false
 	}
-	return binary.BigEndian.Uint64(body[len(markMagic)+1:]), true
+	fields := body[len(markMagic)+1:]
+	m.commits = binary.BigEndian.Uint64(fields)
+	m.extent.manifest = binary.BigEndian.Uint64(fields[8:])
+	m.extent.bytes = binary.BigEndian.Uint64(fields[16:])
+	m.extent.sum = binary.BigEndian.Uint32(fields[24:])
+	return m, true
 }
 
-// readMark returns the greatest number of the file at path and its slot.
-func readMark(fs vfs.FS, path string) (number uint64, slot int, err error) {
+// readMark returns the later of the slots of the file at path, and which it is.
+func readMark(fs vfs.FS, path string) (m marked, slot int, err error) {
 	f, err := fs.Open(path)
 	if err != nil {
-		return 0, 0, err
+		return marked{}, 0, err
 	}
 	found := false
 	for i := range markSlots {
 		data := make([]byte, markBytes)
 		if _, err := f.ReadAt(data, int64(i)*markSlotBytes); err != nil {
 			if !errors.Is(err, io.EOF) {
-				return 0, 0, errors.Join(err, f.Close())
+				return marked{}, 0, errors.Join(err, f.Close())
 			}
 			continue // cut short: the other slot may be there
 		}
-		if n, whole := decodeMark(data); whole && (!found || n > number) {
-			number, slot, found = n, i, true
+		if one, whole := decodeMark(data); whole && (!found || one.after(m)) {
+			m, slot, found = one, i, true
 		}
 	}
 	if !found {
-		return 0, 0, errors.Join(errMark, f.Close())
+		return marked{}, 0, errors.Join(errMark, f.Close())
 	}
-	return number, slot, f.Close()
+	return m, slot, f.Close()
+}
+
+// checkUnopened refuses a database at path that its mark, which must be there,
+// shows to be damaged before it is opened. It only reads.
+func checkUnopened(fs vfs.FS, path string) error {
+	if err := checkMark(fs, path+markSuffix, math.MaxUint64); err != nil {
+		return err
+	}
+	m, _, err := readMark(fs, path+markSuffix)
+	if err != nil {
+		return fmt.Errorf("read the mark of %q: %w", path, err)
+	}
+	return m.extent.check(fs, path)
 }
 
 // checkMark refuses a database that has fewer commits than its mark says.
 func checkMark(fs vfs.FS, path string, commits uint64) error {
-	number, _, err := readMark(fs, path)
+	m, _, err := readMark(fs, path)
+	number := m.commits
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return fmt.Errorf("the file %q is missing: without it nobody can tell whether the end of the log is whole; restore the backup", path)
@@ -123,8 +159,8 @@ func checkMark(fs vfs.FS, path string, commits uint64) error {
 }
 
 // openMark opens the mark at path, which checkMark has accepted, for writing.
-func openMark(c Config, path string) (*mark, error) {
-	number, slot, err := readMark(c.FS, path)
+func openMark(c Config, path string, manifests *manifests) (*mark, error) {
+	last, slot, err := readMark(c.FS, path)
 	if err != nil {
 		return nil, fmt.Errorf("read the mark %q: %w", path, err)
 	}
@@ -133,11 +169,12 @@ func openMark(c Config, path string) (*mark, error) {
 		return nil, fmt.Errorf("open the mark %q: %w", path, err)
 	}
 	m := &mark{
-		file: f, fatal: c.Fatal, written: number, slot: (slot + 1) % markSlots,
+		file: f, fatal: c.Fatal, manifests: manifests, written: last, slot: (slot + 1) % markSlots,
 		wake: make(chan struct{}, 1), ending: make(chan struct{}), ended: make(chan struct{}),
 	}
-	m.number.Store(number)
+	m.number.Store(last.commits)
 	go m.run()
+	manifests.follow(m.rouse)
 	return m, nil
 }
 
@@ -147,6 +184,14 @@ func (m *mark) synced(number uint64) {
 	select {
 	case m.wake <- struct{}{}:
 	default: // it will find the number
+	}
+}
+
+// rouse has the mark written where there is something new. It never blocks.
+func (m *mark) rouse() {
+	select {
+	case m.wake <- struct{}{}:
+	default:
 	}
 }
 
@@ -171,20 +216,23 @@ func (m *mark) run() {
 	}
 }
 
-// write makes the number durable, or ends the process as any failed sync does.
+// write makes what is new durable, or ends the process as any failed sync does.
 func (m *mark) write() {
-	number := m.number.Load()
-	if number <= m.written {
+	now := marked{commits: m.number.Load(), extent: m.manifests.extent()}
+	if !now.extent.after(m.written.extent) {
+		now.extent = m.written.extent // it never goes back
+	}
+	if !now.after(m.written) {
 		return
 	}
-	_, err := m.file.WriteAt(encodeMark(number), int64(m.slot)*markSlotBytes)
+	_, err := m.file.WriteAt(now.encode(), int64(m.slot)*markSlotBytes)
 	if err == nil {
 		err = m.file.SyncData()
 	}
 	if err != nil {
 		die(m.fatal, fmt.Errorf("write a mark: %w", err))
 	}
-	m.written, m.slot = number, (m.slot+1)%markSlots
+	m.written, m.slot = now, (m.slot+1)%markSlots
 }
 
 // close writes what is left. Nothing may be synced any more.

@@ -40,8 +40,9 @@
 //
 // # Storage
 //
-// Beside each database a mark says how far its commits were synced, so that a
-// log whose end is damaged is refused, not cut short in silence (mark.go).
+// Beside each database a mark says how far its commits and its MANIFEST were
+// synced, so that a log or a MANIFEST whose end is damaged is refused, not cut
+// short in silence (mark.go).
 //
 // Two types are the seam behind which the storage layout stands: writes, what
 // one commit makes durable, and view, what can be read. records.go draws the
@@ -55,7 +56,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"path/filepath"
 	"sync"
 
@@ -217,7 +217,7 @@ func (s *Store) expectDatabases() (faults error) {
 		path := s.databasePath(name)
 		faults = errors.Join(faults, expectDatabase(s.config.FS, path))
 		if s.directory.marked {
-			faults = errors.Join(faults, checkMark(s.config.FS, path+markSuffix, math.MaxUint64))
+			faults = errors.Join(faults, checkUnopened(s.config.FS, path))
 		}
 	}
 	return faults
@@ -231,7 +231,7 @@ func (s *Store) database(name string, memtable uint64) (*database, error) {
 		return nil, err
 	}
 	if !s.directory.marked {
-		err = s.directory.write(name+markSuffix, newMarkFile(db.commits))
+		err = s.directory.write(name+markSuffix, newMarkFile(marked{commits: db.commits}))
 	}
 	if err == nil {
 		err = db.follow(s.config, s.databasePath(name)+markSuffix)

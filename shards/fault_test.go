@@ -103,6 +103,8 @@ func failCommit(t *testing.T, fault func(errorfs.Op) bool, op Op) {
 		if !errors.Is(err, errDisk) && !strings.Contains(err.Error(), errDisk.Error()) {
 			t.Errorf("Fatal is told %v", err)
 		}
+	case b := <-c.home:
+		t.Fatalf("one was answered though the disk failed: %+v", b.Ops)
 	case <-time.After(patience):
 		t.Fatal("Fatal is not called")
 	}

@@ -1,0 +1,217 @@
+package shards
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/google/uuid"
+)
+
+// records walks the records of one prefix in the order of their keys.
+type records struct {
+	iter *pebble.Iterator
+	more bool
+}
+
+func (v view) records(prefix byte) (*records, error) {
+	iter, err := v.from.NewIter(&pebble.IterOptions{LowerBound: []byte{prefix}, UpperBound: []byte{prefix + 1}})
+	if err != nil {
+		return nil, fmt.Errorf("read %q records: %w", prefix, err)
+	}
+	return &records{iter: iter, more: iter.First()}, nil
+}
+
+func (r *records) next() { r.more = r.iter.Next() }
+
+// close returns what ended the walk before its time.
+func (r *records) close() error { return errors.Join(r.iter.Error(), r.iter.Close()) }
+
+// chat reads the chat out of a key of a prefix that sorts by chat.
+func (r *records) chat() (id uint64, key []byte) {
+	key = r.iter.Key()
+	if len(key) < chatKeyBytes {
+		return 0, nil
+	}
+	return binary.BigEndian.Uint64(key[1:]), key
+}
+
+// each calls check for all of a prefix.
+func (v *verifier) each(from view, prefix byte, check func(key, value []byte)) error {
+	r, err := from.records(prefix)
+	if err != nil {
+		return err
+	}
+	for ; r.more; r.next() {
+		v.record()
+		check(r.iter.Key(), r.iter.Value())
+	}
+	return r.close()
+}
+
+// of calls check for the records of one chat, and tells of those before it, whose
+// chat there is not.
+func (v *verifier) of(r *records, chat uint64, check func(key, value []byte)) {
+	for ; r.more; r.next() {
+		id, key := r.chat()
+		if id > chat {
+			return
+		}
+		v.record()
+		if id < chat || key == nil {
+			v.fault("a record %x is of no chat", r.iter.Key())
+			continue
+		}
+		check(key, r.iter.Value())
+	}
+}
+
+// checkAccounts has every account by token found by its id, under its name, and
+// none else.
+func (v *verifier) checkAccounts(db view) error {
+	tokens, ids := int64(0), int64(0)
+	err := v.each(db, tokenPrefix, func(key, value []byte) {
+		tokens++
+		u, err := decodeAccount(value)
+		name, found, lookup := db.accountName(u.id)
+		switch err := errors.Join(err, lookup); {
+		case err != nil:
+			v.fault("an account %x: %v", key, err)
+		case !found || string(name) != string(u.name):
+			v.fault("user %v has a token, but no account by id that agrees", u.id)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	err = v.each(db, idPrefix, func(key, value []byte) {
+		ids++
+		if _, err := decodeName(value); err != nil || len(key) != 1+16 {
+			v.fault("a user %x: %v", key, errRecord)
+		}
+	})
+	if ids != tokens {
+		v.fault("%d users by id, %d by token", ids, tokens)
+	}
+	v.report.Users = ids
+	return err
+}
+
+// shardWalk is where the walks of a shard stand, side by side in order of the chats.
+type shardWalk struct {
+	db                             view
+	chats, members, messages, refs *records
+}
+
+// checkShard checks every chat, that each record belongs to one, and the users' index.
+func (v *verifier) checkShard(db view) (err error) {
+	w := &shardWalk{db: db}
+	for _, one := range []struct {
+		prefix byte
+		walk   **records
+	}{{chatPrefix, &w.chats}, {memberPrefix, &w.members}, {messagePrefix, &w.messages}, {refPrefix, &w.refs}} {
+		walk, failed := db.records(one.prefix)
+		if failed != nil {
+			return failed
+		}
+		*one.walk = walk
+		defer func() { err = errors.Join(err, walk.close()) }()
+	}
+	for ; w.chats.more; w.chats.next() {
+		v.record()
+		v.checkChat(w)
+	}
+	for _, rest := range []*records{w.members, w.messages, w.refs} {
+		for ; rest.more; rest.next() {
+			v.fault("a record %x is of no chat", rest.iter.Key())
+		}
+	}
+	return v.each(db, userPrefix, func(key, _ []byte) {
+		if len(key) != userKeyBytes {
+			v.fault("a record %x of the users' index: %v", key, errRecord)
+			return
+		}
+		user, chat := uuid.UUID(key[1:17]), userChat(key)
+		if is, err := db.isMember(chat, user); err != nil || !is {
+			v.fault("user %v has chat %d, which has no such member (%v)", user, chat, err)
+		}
+	})
+}
+
+func (v *verifier) checkChat(w *shardWalk) {
+	number, key := w.chats.chat()
+	id := int64(number)
+	var c chatRecord
+	if err := c.decode(w.chats.iter.Value()); err != nil || len(key) != chatKeyBytes {
+		v.fault("chat %d: %v", id, errRecord)
+	}
+	v.report.Chats++
+	if at := (&Store{config: v.config}).ShardOf(id); shardName(int(at)) != v.name {
+		v.fault("chat %d belongs to %s", id, shardName(int(at)))
+	}
+	members := v.checkMembers(w, id)
+	if members != c.members {
+		v.fault("chat %d has %d members, its record says %d", id, members, c.members)
+	}
+	last := v.checkMessages(w, id)
+	v.of(w.refs, number, func(key, value []byte) {
+		v.report.Refs++
+		index, err := decodeRef(value)
+		if err != nil || len(key) < memberKeyBytes || index < 1 || index > last {
+			v.fault("chat %d: a ref points at message %d of %d (%v)", id, index, last, err)
+			return
+		}
+		v.checkRef(w.db, id, index, uuid.UUID(key[chatKeyBytes:memberKeyBytes]))
+	})
+}
+
+// checkRef has a ref point at a message of whoever sent it.
+func (v *verifier) checkRef(db view, chat, index int64, sender uuid.UUID) {
+	var m message
+	found, err := db.get(messageKey(chat, index), func(value []byte) error { return m.decode(value) })
+	if err != nil || !found || m.sender != sender {
+		v.fault("chat %d: a ref of %v points at message %d, which is not of them (%v)", chat, sender, index, err)
+	}
+}
+
+// checkMembers counts a chat's members, each of which has the chat in its index.
+func (v *verifier) checkMembers(w *shardWalk, id int64) (members int64) {
+	v.of(w.members, uint64(id), func(key, value []byte) {
+		members++
+		v.report.Members++
+		if _, err := decodeName(value); err != nil || len(key) != memberKeyBytes {
+			v.fault("chat %d: a member %x: %v", id, key, errRecord)
+			return
+		}
+		user := uuid.UUID(key[chatKeyBytes:])
+		has, err := w.db.get(userKey(user, id), func([]byte) error { return nil })
+		if err != nil || !has {
+			v.fault("chat %d has the member %v, who does not have the chat (%v)", id, user, err)
+		}
+	})
+	return members
+}
+
+// checkMessages has a chat's messages dense from 1, with times that do not go back,
+// and returns the last index.
+func (v *verifier) checkMessages(w *shardWalk, id int64) (last int64) {
+	before := int64(0)
+	v.of(w.messages, uint64(id), func(key, value []byte) {
+		v.report.Messages++
+		var m message
+		if err := m.decode(value); err != nil || len(key) != messageKeyBytes {
+			v.fault("chat %d: a message %x: %v", id, key, errRecord)
+			return
+		}
+		index := messageIndex(key)
+		if index != last+1 {
+			v.fault("chat %d: message %d follows message %d", id, index, last)
+		}
+		if m.time < before {
+			v.fault("chat %d: message %d is older than the one before it", id, index)
+		}
+		last, before = index, m.time
+	})
+	return last
+}

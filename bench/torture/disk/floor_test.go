@@ -10,7 +10,7 @@ import (
 
 // floor is half of leastMemory, which is what memtables may hold, and something for
 // what is written between two looks at the disk, in bytes.
-const floor = 64 << 20
+const floor = 48 << 20
 
 // A server under full load stops at its floor: it refuses writes with 507 and goes on
 // reading, also after a kill, with not a byte left, and writes again once
@@ -25,7 +25,7 @@ func TestAFullDiskStopsAtTheFloorAndSpaceBringsWritesBack(t *testing.T) {
 func reachFloor(t *testing.T, c *campaign.Campaign) {
 	rng := c.Rand()
 	option := []string{"--disk-floor", strconv.Itoa(floor)}
-	w := newWorld(t, newVolume(t, "tmpfs", floor+16<<20+rng.Int64N(64<<20)), option...)
+	w := newWorld(t, newVolume(t, "tmpfs", floor+16<<20+rng.Int64N(48<<20)), option...)
 	w.load()
 	w.awaitRefusals(c)
 	if rng.IntN(2) == 0 {

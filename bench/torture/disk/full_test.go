@@ -11,7 +11,7 @@ import (
 // The sizes of a disk that is to run full, in bytes.
 const (
 	leastDisk = 24 << 20
-	mostDisk  = 96 << 20
+	mostDisk  = 64 << 20
 	spare     = 256 << 20 // of the disk that a server gets afterwards
 )
 

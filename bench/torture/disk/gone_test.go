@@ -9,14 +9,11 @@ import (
 )
 
 // The ways to take a data directory away from a server, whose open files go on to
-// take whatever is written to them: it must not, for long. The server ends, and
-// says what is the matter.
+// take whatever is written to them: it must not, for long. The server notices even
+// where it writes nothing, ends, and says what is the matter.
 func TestAServerWhoseDirectoryIsGoneEnds(t *testing.T) {
 	for name, take := range map[string]func(v *volume) (back func()){
-		"moved": func(v *volume) func() {
-			must(v.t, os.Rename(v.data(), v.data()+".moved"))
-			return func() { must(v.t, os.Rename(v.data()+".moved", v.data())) }
-		},
+		"moved": move,
 		"removed": func(v *volume) func() {
 			must(v.t, os.RemoveAll(v.data()))
 			return nil
@@ -30,9 +27,9 @@ func TestAServerWhoseDirectoryIsGoneEnds(t *testing.T) {
 			w := newWorld(t, newVolume(t, "tmpfs", spare), "--disk-floor", "0")
 			w.load()
 			w.eventually("there are writes", func() bool { return w.counts.acked.Load() > 100 })
+			w.rest()
 			back := take(w.volume)
-			w.awaitFailure("is gone", "no such file or directory")
-			w.collect()
+			w.awaitFailure("is gone")
 			if back == nil {
 				return // there is nothing to judge
 			}
@@ -41,6 +38,26 @@ func TestAServerWhoseDirectoryIsGoneEnds(t *testing.T) {
 			w.check()
 		})
 	}
+}
+
+func move(v *volume) (back func()) {
+	away := v.data() + ".moved"
+	must(v.t, os.Rename(v.data(), away))
+	return func() { must(v.t, os.Rename(away, v.data())) }
+}
+
+// Under load, a directory that is moved ends the server as well, be it by a file
+// that cannot be made: and what it had acknowledged is where the directory went.
+func TestADirectoryThatIsMovedUnderLoadTakesAllThatWasAcknowledgedWithIt(t *testing.T) {
+	w := newWorld(t, newVolume(t, "tmpfs", spare), "--disk-floor", "0")
+	w.load()
+	w.eventually("there are writes", func() bool { return w.counts.acked.Load() > 100 })
+	back := move(w.volume)
+	w.awaitFailure("is gone", "no such file or directory")
+	w.collect()
+	back()
+	w.restart("--disk-floor", "0")
+	w.check()
 }
 
 // A disk that turns read-only under the load ends the server at its next write;

@@ -18,7 +18,7 @@ const (
 	window    = 64 // operations in flight
 	readOneIn = 16
 	readCount = 10
-	mostText  = 16 << 10 // bytes
+	mostText  = 48 << 10 // bytes
 )
 
 // pause is how long a session waits that is refused: it must not keep the machine

@@ -103,9 +103,10 @@ func (s *siege) send(size int) ([]byte, check.Send) {
 	return codec.AppendSendRequest(nil, s.attacker.Token, s.chats[prey], t, nil), entry
 }
 
-// page is a request of as many messages of the attackers' chat as a reply holds.
+// page is a request of as many of the attackers' big messages as a reply holds. They
+// are the chat's first: what attacks have sent since is small.
 func (s *siege) page() []byte {
-	return codec.AppendReadRequest(nil, codec.GetChat, s.attacker.Token, s.chats[prey], -1, codec.MaxCount)
+	return codec.AppendReadRequest(nil, codec.GetChat, s.attacker.Token, s.chats[prey], bigTexts, codec.MaxCount)
 }
 
 // round lets the crowd work while attacks are made, and judges.

@@ -73,6 +73,21 @@ var table = []sabotage{
 		shardsTests, "TestACrashAloneIsNotRefused",
 	},
 	{
+		"a damaged manifest is opened", "A MANIFEST that is not what was synced is refused.",
+		"shards/manifest.go", "if uint64(n) != e.bytes || sum.Sum32() != e.sum {", "if uint64(n) > e.bytes {",
+		shardsTests, "TestADamagedManifestIsRefused",
+	},
+	{
+		"an older manifest is opened", "A MANIFEST older than that in force is refused.",
+		"shards/manifest.go", "case !ok || number < e.manifest:", "case !ok:",
+		shardsTests, "TestAnOlderManifestIsRefused",
+	},
+	{
+		"a refused store loses its logs", "Refusing a store removes nothing of it.",
+		"shards/evidence.go", "\tif e.accepted {", "\tif e.accepted || len(e.kept) == 0 {",
+		shardsTests, "TestTheLogsOfARefusedStoreStay",
+	},
+	{
 		"markers before their directory", "A marker names only what is durable.",
 		"shards/database.go", "if strings.HasPrefix(fs.PathBase(name), markerPrefix) {", "if strings.HasPrefix(fs.PathBase(name), \"no \"+markerPrefix) {",
 		shardsTests, "TestMarkersNameWhatIsDurable",
@@ -265,7 +280,7 @@ var table = []sabotage{
 	{
 		"text that is no UTF-8", "A request that is not UTF-8 is refused.",
 		"codec/decode.go", "case !utf8.Valid(body):", "case len(body) == 0 && !utf8.Valid(body):",
-		codecTests, "TestDecodeTakesOneJSONObjectAndNothingElse",
+		codecTests, "TestDecodeRefusesABodyWithAnyByteSpoilt",
 	},
 	{
 		"writes to a full disk", "Writes are refused below the floor of free space.",
@@ -276,7 +291,7 @@ var table = []sabotage{
 	// The life of a server.
 	{
 		"a drain drops answers", "A drain finishes what was taken.",
-		"engine/engine.go", "if !s.poll(deadline, (*loop).settled) {", "if s.engine.Stop(context.Background()); false {",
+		"engine/engine.go", "Add(s.config.DrainTimeout)", "Add(-s.config.DrainTimeout)",
 		engineTests, "TestDrainFinishesWhatWasAccepted",
 	},
 	{

@@ -24,6 +24,7 @@ type attack struct {
 // attacks are all there are.
 var attacks = []attack{
 	{"silent readers", false, silentReaders},
+	{"slow readers", false, slowReaders},
 	{"drips", false, drips},
 	{"a crowd beyond the cap", true, overcrowd},
 	{"pipelines of 100,000", false, longPipelines},
@@ -100,6 +101,17 @@ func repeat(request []byte, n int) (all []byte) {
 		all = append(all, request...)
 	}
 	return all
+}
+
+// write writes while its caller reads: the two ends must not wait for each other.
+// What it returns waits for the write's end.
+func write(c *wire.Conn, out []byte) (wrote func() error) {
+	ended := make(chan error, 1)
+	go func() {
+		_, err := c.Write(out)
+		ended <- err
+	}()
+	return func() error { return <-ended }
 }
 
 // until calls step until the context is done or over is closed.

@@ -146,24 +146,20 @@ func (s *siege) busy(ctx context.Context, over <-chan struct{}, begun func(), i 
 
 // large asks for what is dear, and takes in the answers.
 func large(c *wire.Conn, out []byte) error {
-	wrote := make(chan error, 1)
-	go func() {
-		_, err := c.Write(out)
-		wrote <- err
-	}()
+	wrote := write(c, out)
 	for range busyPipeline {
 		a, err := c.Next()
 		if err != nil {
 			c.Reset() // wakes the writer
-			_ = <-wrote
+			_ = wrote()
 			return err
 		}
 		if a.State != codec.StateOK && a.State != codec.StateBusy {
-			_ = <-wrote
+			_ = wrote()
 			return fmt.Errorf("a dear request is answered %s", wire.Describe(a))
 		}
 	}
-	return <-wrote
+	return wrote()
 }
 
 // strangers is the ids that nobody has registered of a create.

@@ -55,19 +55,15 @@ func longPipelines(ctx context.Context, s *siege, rng *rand.Rand) error {
 			return err
 		}
 		defer c.Reset()
-		wrote := make(chan error, 1)
-		go func() {
-			_, err := c.Write(out)
-			wrote <- err
-		}()
+		wrote := write(c, out)
 		err = inOrder(c, sends)
 		s.confess(sends)
 		if err != nil {
 			c.Reset() // wakes the writer
-			_ = <-wrote
+			_ = wrote()
 			return err
 		}
-		return <-wrote
+		return wrote()
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"math/rand/v2"
+	"time"
 
 	"throng/bench/torture/wire"
 	"throng/codec"
@@ -13,6 +14,7 @@ const (
 	floodBytes = 256 << 20 // of requests that a peer writes without reading an answer
 	smallRead  = 64 << 10  // of a kernel's buffer of received bytes
 	floodPart  = 200       // requests of a write
+	sipEvery   = time.Millisecond
 )
 
 // silentReaders ask for gigabytes and read nothing. Each is closed.
@@ -28,6 +30,35 @@ func silentReaders(ctx context.Context, s *siege, rng *rand.Rand) error {
 			return err
 		}
 		return flooding(c, part, floodBytes)
+	})
+}
+
+// slowReaders ask for gigabytes and take a byte now and then: that buys them nothing,
+// each is closed.
+func slowReaders(ctx context.Context, s *siege, rng *rand.Rand) error {
+	part := repeat(s.page(), floodPart)
+	return several(ctx, s, 1+rng.IntN(4), func(int) error {
+		c, err := wire.Dial(s.server)
+		if err != nil {
+			return err
+		}
+		defer c.Reset()
+		if err := c.SetReadBuffer(smallRead); err != nil {
+			return err
+		}
+		sipped := make(chan struct{})
+		go func() {
+			defer close(sipped)
+			for b := make([]byte, 1); ; time.Sleep(sipEvery) {
+				if _, err := c.Read(b); err != nil {
+					return
+				}
+			}
+		}()
+		err = flooding(c, part, floodBytes)
+		c.Reset() // ends the sips
+		<-sipped
+		return err
 	})
 }
 

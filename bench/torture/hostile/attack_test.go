@@ -18,21 +18,22 @@ import (
 type attack struct {
 	name  string
 	alone bool // takes all connections that there are
+	late  bool // ends with the server's timeouts
 	run   func(ctx context.Context, s *siege, rng *rand.Rand) error
 }
 
 // attacks are all there are.
 var attacks = []attack{
-	{"silent readers", false, silentReaders},
-	{"slow readers", false, slowReaders},
-	{"drips", false, drips},
-	{"a crowd beyond the cap", true, overcrowd},
-	{"pipelines of 100,000", false, longPipelines},
-	{"resets", false, resets},
-	{"vanishing in a reply", false, vanish},
-	{"deaf to refusals", false, deaf},
-	{"garbage", false, garbage},
-	{"one busy shard", false, busyShard},
+	{name: "silent readers", run: silentReaders},
+	{name: "slow readers", run: slowReaders},
+	{name: "drips", late: true, run: drips},
+	{name: "a crowd beyond the cap", alone: true, run: overcrowd},
+	{name: "pipelines of 100,000", run: longPipelines},
+	{name: "resets", run: resets},
+	{name: "vanishing in a reply", run: vanish},
+	{name: "deaf to refusals", run: deaf},
+	{name: "garbage", run: garbage},
+	{name: "one busy shard", run: busyShard},
 }
 
 // hash is what a ledger has of a text.

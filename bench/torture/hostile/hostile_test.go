@@ -15,8 +15,12 @@ import (
 func besieged() []string {
 	return []string{
 		"--memory", strconv.Itoa(memory), "--shards", strconv.Itoa(shardCount),
-		"--first-frame-timeout", frameTimeout.String(), "--partial-frame-timeout", frameTimeout.String(),
 	}
+}
+
+// impatient is besieged, with short timeouts.
+func impatient() []string {
+	return append(besieged(), "--first-frame-timeout", frameTimeout.String(), "--partial-frame-timeout", frameTimeout.String())
 }
 
 // explained is what a server may take by its configuration, in bytes: its memory,
@@ -45,13 +49,13 @@ func TestNoClientTakesTheServerDown(t *testing.T) {
 	}
 }
 
-// drawn is a round's attacks: in the first all that can be made side by side, in the
-// second those that cannot, and then three at random, or one that is made alone.
+// drawn is a round's attacks: in the first all that can be made side by side and end
+// soon, in the second those that cannot, and then three at random, or one that is made alone.
 func drawn(c *campaign.Campaign) (list []attack) {
 	switch c.Round() {
 	case 0, 1:
 		for _, a := range attacks {
-			if a.alone == (c.Round() == 1) {
+			if a.alone == (c.Round() == 1) && !a.late {
 				list = append(list, a)
 			}
 		}
@@ -86,13 +90,15 @@ func (s *siege) weigh(c *campaign.Campaign) {
 }
 
 // A flood beyond the descriptors of a server that has few: those that it has no
-// room for are closed, and the crowd goes on.
+// room for are closed, and the crowd goes on. So it does among drips behind that, which
+// are closed in their time.
 func TestAFloodBeyondTheDescriptorsLeavesTheCrowdAlone(t *testing.T) {
 	c := campaign.Start(t, "descriptors", campaign.Short(1))
 	for c.Next() {
-		files := 300 + c.Rand().IntN(700)
-		s := newSiege(t, realserver.StartWithFiles(t, files, besieged()...))
-		s.round(c, []attack{{"flood", true, beyond(files)}, {"resets", true, resets}})
+		files := 700 + c.Rand().IntN(500) // room for the drips
+		s := newSiege(t, realserver.StartWithFiles(t, files, impatient()...))
+		s.round(c, []attack{{name: "flood", run: beyond(files)}, {name: "resets", run: resets}})
+		s.round(c, []attack{{name: "drips", run: drips}})
 		if status := s.process.Stop(t); status != 0 {
 			t.Errorf("exit status %d", status)
 		}

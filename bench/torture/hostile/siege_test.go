@@ -21,7 +21,7 @@ import (
 )
 
 // The server's limits as a siege has them, where they say how much memory it may
-// take. All but the first and the frames' timeouts are the defaults.
+// take. All but the first two are the defaults.
 const (
 	memory         = 128 << 20 // bytes
 	shardCount     = 2
@@ -31,7 +31,9 @@ const (
 	requestBytes   = 1 << 20
 	maxConnections = 10_000
 
-	frameTimeout = 6 * time.Second // short; but an honest request on a busy machine comes in time
+	// frameTimeout is short, for a server of few peers: where many keep a machine
+	// busy, an honest one's request may take longer.
+	frameTimeout = 6 * time.Second
 )
 
 // What a siege is prepared with.

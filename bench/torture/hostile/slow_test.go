@@ -92,7 +92,7 @@ func drips(ctx context.Context, s *siege, rng *rand.Rand) error {
 	small := codec.AppendPingRequest(nil)
 	parts := [][]byte{nil, small[:2], small[:4], small[:len(small)-1], whole[:4]}
 	large := rng.IntN(24) // a mebibyte but for its last byte
-	return several(ctx, s, 20+rng.IntN(200), func(i int) error {
+	return several(ctx, s, 20+rng.IntN(180), func(i int) error {
 		c, err := wire.Dial(s.server)
 		if err != nil {
 			return err

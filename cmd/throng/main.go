@@ -17,6 +17,7 @@ import (
 type commands struct {
 	Serve   serve.Command  `cmd:"" help:"Start the server."`
 	Call    callCommand    `cmd:"" help:"Send requests to a server and print its replies."`
+	Verify  verifyCommand  `cmd:"" help:"Check a data directory that no server has open."`
 	Version versionCommand `cmd:"" help:"Print the version and what it was built with."`
 }
 
@@ -71,6 +72,8 @@ func parse(args []string, out, errs io.Writer) (chosen command, err error) {
 		return cli.serve, nil
 	case "call":
 		return cli.Call.run, nil
+	case "verify":
+		return cli.Verify.run, nil
 	default:
 		return cli.Version.run, nil
 	}

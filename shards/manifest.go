@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 
@@ -112,13 +113,10 @@ func (m *manifests) extent() extent {
 func (m *manifests) synced(e extent) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	kept := m.written[:0]
-	for _, old := range m.written {
-		if old.manifest != e.manifest && old.manifest >= m.inForce {
-			kept = append(kept, old)
-		}
-	}
-	m.written = append(kept, e)
+	m.written = slices.DeleteFunc(m.written, func(old extent) bool {
+		return old.manifest == e.manifest || old.manifest < m.inForce
+	})
+	m.written = append(m.written, e)
 	m.note()
 }
 

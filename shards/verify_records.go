@@ -104,19 +104,36 @@ type shardWalk struct {
 	chats, members, messages, refs *records
 }
 
+func (w *shardWalk) open() (err error) {
+	if w.chats, err = w.db.records(chatPrefix); err != nil {
+		return err
+	}
+	if w.members, err = w.db.records(memberPrefix); err != nil {
+		return err
+	}
+	if w.messages, err = w.db.records(messagePrefix); err != nil {
+		return err
+	}
+	w.refs, err = w.db.records(refPrefix)
+	return err
+}
+
+// close returns what ended any of the walks before its time.
+func (w *shardWalk) close() (err error) {
+	for _, walk := range []*records{w.chats, w.members, w.messages, w.refs} {
+		if walk != nil {
+			err = errors.Join(err, walk.close())
+		}
+	}
+	return err
+}
+
 // checkShard checks every chat, that each record belongs to one, and the users' index.
 func (v *verifier) checkShard(db view) (err error) {
 	w := &shardWalk{db: db}
-	for _, one := range []struct {
-		prefix byte
-		walk   **records
-	}{{chatPrefix, &w.chats}, {memberPrefix, &w.members}, {messagePrefix, &w.messages}, {refPrefix, &w.refs}} {
-		walk, failed := db.records(one.prefix)
-		if failed != nil {
-			return failed
-		}
-		*one.walk = walk
-		defer func() { err = errors.Join(err, walk.close()) }()
+	defer func() { err = errors.Join(err, w.close()) }()
+	if err := w.open(); err != nil {
+		return err
 	}
 	for ; w.chats.more; w.chats.next() {
 		v.record()
@@ -169,7 +186,7 @@ func (v *verifier) checkChat(w *shardWalk) {
 // checkRef has a ref point at a message of whoever sent it.
 func (v *verifier) checkRef(db view, chat, index int64, sender uuid.UUID) {
 	var m message
-	found, err := db.get(messageKey(chat, index), func(value []byte) error { return m.decode(value) })
+	found, err := db.get(messageKey(chat, index), m.decode)
 	if err != nil || !found || m.sender != sender {
 		v.fault("chat %d: a ref of %v points at message %d, which is not of them (%v)", chat, sender, index, err)
 	}

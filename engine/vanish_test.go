@@ -194,9 +194,14 @@ func TestTimers(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.expect(t, pong)
-		for ended := false; !ended; { // another byte now and then does not help
-			_, err := c.conn.Write([]byte(" "))
-			ended = err != nil
+		const most = 2000 // bytes, in 200 times the time it has: the frame would take more
+		for n := 0; ; n++ { // another byte now and then does not help
+			if n == most {
+				t.Fatal("a frame that drips keeps its connection")
+			}
+			if _, err := c.conn.Write([]byte(" ")); err != nil {
+				break
+			}
 			time.Sleep(short / 10)
 		}
 	})

@@ -244,7 +244,7 @@ var table = []sabotage{
 	},
 	{
 		"unread replies pile up", "A peer that does not read is closed.",
-		"engine/conn.go", "if c.budget.Used() > limit+limit/unreadGrace {", "if c.budget.Used() < 0 {",
+		"engine/conn.go", "if c.budget.Used() > limit+limit/unreadGrace {", "if c.budget.Used() < -limit {",
 		engineTests, "TestUnreadRepliesCloseTheConnection",
 	},
 	{

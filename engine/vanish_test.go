@@ -162,7 +162,9 @@ func TestTooManyConnections(t *testing.T) {
 	a.asks(t, ping, pong)
 	b.asks(t, ping, pong)
 	for range 20 {
-		dial(t, s.addr).expectEnd(t)
+		over := dial(t, s.addr)
+		_, _ = over.conn.Write(frames(ping)) // where it is let in, it is answered
+		over.expectEnd(t)
 	}
 	a.vanish(t)
 	eventually(t, "its place is free", func() bool { return s.connections.Load() == 1 })
@@ -194,7 +196,7 @@ func TestTimers(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.expect(t, pong)
-		const most = 2000 // bytes, in 200 times the time it has: the frame would take more
+		const most = 2000   // bytes, in 200 times the time it has: the frame would take more
 		for n := 0; ; n++ { // another byte now and then does not help
 			if n == most {
 				t.Fatal("a frame that drips keeps its connection")

@@ -172,8 +172,8 @@ func TestCloseDuringSubmit(t *testing.T) {
 				}
 				submits.Wait()
 				select {
-				case <-c.lost:
-					t.Error("the end is told twice")
+				case err := <-c.lost:
+					t.Errorf("the end is told twice, then by %v", err)
 				default:
 				}
 			}

@@ -32,6 +32,9 @@ func NewCutter(limit int) Cutter { return Cutter{limit: limit} }
 // Partial reports whether a frame has begun whose end has not come.
 func (c *Cutter) Partial() bool { return len(c.partial) > 0 && !c.whole }
 
+// Held returns the bytes of memory that the Cutter holds.
+func (c *Cutter) Held() int { return cap(c.partial) }
+
 // Cut takes the next frame out of data, which continues the stream where the
 // last call's rest ended. A nil body means that data holds no further whole
 // frame: its bytes are kept, and rest is empty. The body aliases data or the

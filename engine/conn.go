@@ -24,9 +24,10 @@ type conn struct {
 	lookups       map[question]*lookup // that parked requests wait for
 	reads         uint64               // that have brought something
 	inFlightBytes int
-	refusals      int // replies owed that stand for requests that went no further
-	outbound      int // bytes that gnet held for the peer when last looked at
-	bad           int // consecutive 400s
+	refusals      int   // replies owed that stand for requests that went no further
+	outbound      int   // bytes that gnet held for the peer when last looked at
+	held          int64 // bytes of all kinds, as last weighed
+	bad           int   // consecutive 400s
 
 	// Times since the server's start; 0: not yet.
 	opened  time.Duration
@@ -113,6 +114,7 @@ func (c *conn) traffic() {
 	}
 	c.handOver()
 	c.flush()
+	c.makeRoom()
 }
 
 // take handles one request.
@@ -144,6 +146,7 @@ func (c *conn) admit(r *codec.Request, bytes int) (outcome, bool) {
 	case c.replies.len() >= s.config.InFlight,
 		c.inFlightBytes+bytes > s.config.InFlightBytes && c.inFlightBytes > 0,
 		reads && c.budget.Spent(),
+		c.greedy(),
 		c.loop.busy(r):
 		return busy, false
 	case s.draining.Load():
@@ -242,6 +245,7 @@ func (c *conn) flush() {
 		out = nil
 	}
 	c.loop.out = out
+	c.weigh()
 	c.sayGoodbye()
 }
 
@@ -282,6 +286,7 @@ func (c *conn) sayGoodbye() {
 func (c *conn) sweep(now time.Duration) {
 	defer c.survive(nil)
 	c.settle()
+	c.weigh()
 	c.sayGoodbye()
 	if c.late(now) {
 		c.enter(doomed)

@@ -50,6 +50,7 @@ const (
 	DefaultInFlight      = 16384
 	DefaultInFlightBytes = 8 << 20
 	DefaultUnreadBytes   = 8 << 20
+	DefaultHeldBytes     = 1 << 30
 	DefaultBadRequests   = 100
 	DefaultFrameTimeout  = 30 * time.Second
 	DefaultDrainTimeout  = 10 * time.Second
@@ -84,6 +85,7 @@ type Config struct {
 	InFlight      int           // requests of a connection whose replies are not written
 	InFlightBytes int           // bytes of those requests
 	UnreadBytes   int           // bytes of replies that the peer has not taken
+	HeldBytes     int64         // bytes of all connections: requests half sent or in flight, replies not taken
 	BadRequests   int           // consecutive 400s before the connection is closed
 	FirstFrame    time.Duration // from opening to the first whole frame
 	PartialFrame  time.Duration // from a frame's first byte to its last
@@ -102,6 +104,7 @@ func (c *Config) fill() error {
 	c.InFlight = cmp.Or(c.InFlight, DefaultInFlight)
 	c.InFlightBytes = cmp.Or(c.InFlightBytes, DefaultInFlightBytes)
 	c.UnreadBytes = cmp.Or(c.UnreadBytes, DefaultUnreadBytes)
+	c.HeldBytes = cmp.Or(c.HeldBytes, DefaultHeldBytes)
 	c.BadRequests = cmp.Or(c.BadRequests, DefaultBadRequests)
 	c.FirstFrame = cmp.Or(c.FirstFrame, DefaultFrameTimeout)
 	c.PartialFrame = cmp.Or(c.PartialFrame, DefaultFrameTimeout)
@@ -128,6 +131,7 @@ func (c *Config) fill() error {
 		{"requests in flight", int64(c.InFlight)},
 		{"bytes in flight", int64(c.InFlightBytes)},
 		{"unread bytes", int64(c.UnreadBytes)},
+		{"bytes held", c.HeldBytes},
 		{"bad requests", int64(c.BadRequests)},
 		{"first frame timeout", int64(c.FirstFrame)},
 		{"partial frame timeout", int64(c.PartialFrame)},
@@ -148,6 +152,7 @@ type Server struct {
 
 	connections atomic.Int64
 	panics      atomic.Int64
+	held        held
 	draining    atomic.Bool
 	diskFull    atomic.Bool
 	ready       sync.Once
@@ -164,13 +169,15 @@ func New(config Config, store *shards.Store) (*Server, error) {
 	if err := config.fill(); err != nil {
 		return nil, err
 	}
-	return &Server{
+	s := &Server{
 		config: config,
 		store:  store,
 		start:  time.Now(),
 		booted: make(chan struct{}),
 		loops:  make(map[gnet.EventLoop]*loop),
-	}, nil
+	}
+	s.held.init(&config)
+	return s, nil
 }
 
 // Run serves until ctx is done, then drains: it takes no new connections,

@@ -78,7 +78,7 @@ func (l *loop) open(sock gnet.Conn) {
 		sock:   sock,
 		place:  len(l.conns),
 		cutter: codec.NewCutter(l.server.config.Limits.Frame),
-		budget: shards.NewBudget(l.server.config.UnreadBytes),
+		budget: shards.NewSharedBudget(l.server.config.UnreadBytes, &l.server.held.crowded, l.server.held.share),
 		opened: l.now(),
 	}
 	l.conns = append(l.conns, c)
@@ -92,6 +92,7 @@ func (l *loop) forget(c *conn) {
 	l.conns[c.place].place = c.place
 	l.conns[last] = nil
 	l.conns = l.conns[:last]
+	c.unweigh()
 	c.phase = closed
 	c.replies, c.parked, c.lookups = replies{}, nil, nil
 }

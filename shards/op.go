@@ -108,12 +108,20 @@ type Outbox interface {
 // be built, in vain. Safe for concurrent use.
 type Budget struct {
 	limit    int64
+	crowded  *atomic.Bool // all budgets together are over a limit; nil: there is none
+	share    int64        // what one may have even then
 	used     atomic.Int64
 	refusing atomic.Bool
 }
 
 // NewBudget returns a Budget of limit bytes.
 func NewBudget(limit int) *Budget { return &Budget{limit: int64(limit)} }
+
+// NewSharedBudget returns a Budget of limit bytes that, while crowded is true, is
+// spent beyond share bytes.
+func NewSharedBudget(limit int, crowded *atomic.Bool, share int64) *Budget {
+	return &Budget{limit: int64(limit), crowded: crowded, share: share}
+}
 
 // Take charges n bytes; it reports false, and charges nothing, where that would
 // pass the limit and there is anything charged yet. A charge that is not granted
@@ -143,7 +151,7 @@ func (b *Budget) Spent() bool {
 	if used <= b.limit/2 {
 		b.refusing.Store(false)
 	}
-	return used >= b.limit || b.refusing.Load()
+	return used >= b.limit || b.refusing.Load() || b.crowded != nil && used > b.share && b.crowded.Load()
 }
 
 // Used returns the bytes charged.

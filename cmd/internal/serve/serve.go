@@ -40,6 +40,7 @@ type Command struct {
 	MaxInFlight         Count    `group:"limits" default:"16384" help:"Requests in flight on a connection."`
 	MaxInFlightBytes    Size     `group:"limits" default:"8MiB" help:"Bytes of the requests in flight on a connection."`
 	MaxUnread           Size     `group:"limits" default:"8MiB" help:"Bytes of replies that a peer has not taken: reads are refused beyond it, and a quarter later the connection is closed."`
+	MaxHeld             Size     `group:"limits" default:"1GiB" help:"Bytes that all connections together make the server hold: requests half sent or in flight, replies not taken. Beyond it, connections with more than their share are refused."`
 	MaxBadRequests      Count    `group:"limits" default:"100" help:"Consecutive malformed requests before a connection is closed."`
 	MailboxRequests     Count    `group:"limits" default:"65536" help:"Requests waiting for a shard; and, apart from them, as many reads waiting for its readers."`
 	MailboxBytes        Size     `group:"limits" default:"64MiB" help:"Bytes of the requests waiting for a shard."`
@@ -197,6 +198,7 @@ func (c *Command) engineConfig(log *slog.Logger, claim *engine.Claim, connection
 		InFlight:      int(c.MaxInFlight.N),
 		InFlightBytes: int(c.MaxInFlightBytes.N),
 		UnreadBytes:   int(c.MaxUnread.N),
+		HeldBytes:     c.MaxHeld.N,
 		BadRequests:   int(c.MaxBadRequests.N),
 		FirstFrame:    c.FirstFrameTimeout.D,
 		PartialFrame:  c.PartialFrameTimeout.D,
@@ -272,6 +274,7 @@ func (c *Command) bounds() []bound {
 		count("max-in-flight", c.MaxInFlight, 1, 1<<24),
 		size("max-in-flight-bytes", c.MaxInFlightBytes, 1, most),
 		size("max-unread", c.MaxUnread, c.MaxReply.N, most), // or no read could be answered
+		size("max-held", c.MaxHeld, 1<<20, most),
 		count("max-bad-requests", c.MaxBadRequests, 1, most),
 		count("mailbox-requests", c.MailboxRequests, 1, 1<<24),
 		size("mailbox-bytes", c.MailboxBytes, 1, most),

@@ -12,7 +12,7 @@ import (
 const (
 	leastDisk = 24 << 20
 	mostDisk  = 64 << 20
-	spare     = 256 << 20 // of the disk that a server gets afterwards
+	spare     = 512 << 20 // of the disk that a server gets afterwards: twice the default floor
 )
 
 // A disk runs full under full load: the server ends, and says why. With space, the

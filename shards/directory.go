@@ -194,10 +194,10 @@ func (d *directory) writeNew() error {
 	if _, err := rand.Read(key); err != nil {
 		return fmt.Errorf("draw a key: %w", err)
 	}
+	d.secret = secret(key)
 	if err := d.write(keyFile, key); err != nil {
 		return err
 	}
-	d.secret = secret(key)
 	return d.writeFormat()
 }
 

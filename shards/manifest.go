@@ -165,12 +165,17 @@ type manifestFile struct {
 	vfs.File
 	manifests *manifests
 	extent    extent // written so far
+	failed    bool   // what is written is not known any more
 }
 
 func (f *manifestFile) Write(p []byte) (int, error) {
+	sum := crc32.Update(f.extent.sum, castagnoli, p) // before: a Write may use p up
 	n, err := f.File.Write(p)
+	if err != nil || n < len(p) {
+		f.failed = true
+	}
 	f.extent.bytes += uint64(n)
-	f.extent.sum = crc32.Update(f.extent.sum, castagnoli, p[:n])
+	f.extent.sum = sum
 	return n, err
 }
 
@@ -180,7 +185,7 @@ func (f *manifestFile) SyncData() error { return f.sync(f.File.SyncData) }
 
 func (f *manifestFile) sync(sync func() error) error {
 	err := sync()
-	if err == nil {
+	if err == nil && !f.failed {
 		f.manifests.synced(f.extent)
 	}
 	return err

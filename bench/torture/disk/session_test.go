@@ -36,6 +36,7 @@ func now() int64 { return int64(time.Since(epoch)) }
 
 // counts are what sessions have seen so far; tests wait for them to rise.
 type counts struct {
+	gone                    atomic.Bool // the files are away: a read may fail
 	acked, read, full, busy atomic.Int64
 }
 
@@ -142,6 +143,10 @@ func (s *session) refuse(q *asked, why string) {
 	case "507":
 		s.counts.full.Add(1)
 	case "503":
+	case "500":
+		if !s.counts.gone.Load() { // a read may need a file that is not there any more
+			s.faults = append(s.faults, "refused with 500")
+		}
 	default:
 		s.faults = append(s.faults, "refused with "+why)
 		return

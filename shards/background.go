@@ -69,22 +69,23 @@ func (r *retry) wait() time.Duration {
 // of those that fail.
 const emptyFlush = "pebble: empty table"
 
+// flushed is told of each flush. While it opens, Pebble waits for its flushes, and
+// would try for ever.
 func (b *background) flushed(i pebble.FlushInfo) {
 	failed := i.Err != nil && i.Err.Error() != emptyFlush
 	b.flushes.done(failed)
-	if failed && b.opened.Load() && b.stalled.Load() {
+	switch {
+	case failed && !b.opened.Load():
+		die(b.fatal, fmt.Errorf("open the store: what its log holds cannot be written to a table: %w", i.Err))
+	case failed && b.stalled.Load():
 		die(b.fatal, fmt.Errorf("writes wait for a memtable that cannot be flushed: %w", i.Err))
 	}
 }
 
 func (b *background) compacted(i pebble.CompactionInfo) { b.compactions.done(i.Err != nil) }
 
-// failed is told of all that fails. While it opens, Pebble waits for its flushes,
-// and would try for ever.
+// failed is told of all that fails.
 func (b *background) failed(err error) {
-	if !b.opened.Load() {
-		die(b.fatal, fmt.Errorf("open the store: what its log holds cannot be written to a table: %w", err))
-	}
 	b.say("background work failed; it will be tried again", "error", err.Error())
 }
 

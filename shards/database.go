@@ -94,7 +94,7 @@ func openDatabase(c Config, p *pool, path string, memtable uint64, mustExist boo
 	}
 	options.EventListener = work.listener()
 	options.EventListener.ManifestCreated = written.created
-	db, err := pebble.Open(path, options)
+	db, err := openPebble(path, options)
 	if err != nil {
 		return nil, fmt.Errorf("open store %q: %w", path, err)
 	}
@@ -108,6 +108,21 @@ func openDatabase(c Config, p *pool, path string, memtable uint64, mustExist boo
 		return nil, errors.Join(fmt.Errorf("open store %q: %w", path, err), db.Close())
 	}
 	return d, nil
+}
+
+// openPebble is pebble.Open, which panics where a marker's directory cannot be
+// synced: that is the disk's fault like any other.
+func openPebble(path string, options *pebble.Options) (db *pebble.DB, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			fault, ok := cause.(error)
+			if _, bug := cause.(runtime.Error); bug || !ok {
+				panic(cause)
+			}
+			db, err = nil, fault
+		}
+	}()
+	return pebble.Open(path, options)
 }
 
 // follow opens the mark beside the database, whose file must be there: what is

@@ -146,14 +146,21 @@ func (db *database) follow(c Config, path string) (err error) {
 // expectDatabase is an error where there is no database at path. It writes
 // nothing.
 func expectDatabase(fs vfs.FS, path string) error {
+	_, err := findDatabase(fs, path)
+	return err
+}
+
+// findDatabase describes the database at path, which must be there, and writes
+// nothing.
+func findDatabase(fs vfs.FS, path string) (*pebble.DBDesc, error) {
 	found, err := pebble.Peek(path, fs)
 	if err == nil && !found.Exists {
 		err = pebble.ErrDBDoesNotExist
 	}
 	if err != nil {
-		return fmt.Errorf("find store %q: %w", path, err)
+		return nil, fmt.Errorf("find store %q: %w", path, err)
 	}
-	return nil
+	return found, nil
 }
 
 // markedFS makes a directory durable before a marker is created in it. Pebble

@@ -36,12 +36,9 @@ func (e extent) check(fs vfs.FS, path string) error {
 	if e == (extent{}) {
 		return nil
 	}
-	found, err := pebble.Peek(path, fs)
-	if err == nil && !found.Exists {
-		err = pebble.ErrDBDoesNotExist
-	}
+	found, err := findDatabase(fs, path)
 	if err != nil {
-		return fmt.Errorf("find store %q: %w", path, err)
+		return err
 	}
 	number, ok := manifestNumber(fs.PathBase(found.ManifestFilename))
 	switch {

@@ -16,7 +16,6 @@ import (
 
 	"throng/bench/check"
 	"throng/bench/internal/realserver"
-	"throng/bench/target"
 	"throng/bench/torture/campaign"
 	"throng/bench/torture/wire"
 	"throng/codec"
@@ -227,36 +226,5 @@ func (w *world) newest() (of [chats]int64) {
 
 // log reads a chat back, as check.Log has it.
 func (w *world) log(chat int, after int64, visit func(int64, uint64) error) error {
-	c, err := wire.Dial(w.server.Addr())
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	var shown []codec.Shown
-	for {
-		request := codec.AppendReadRequest(nil, codec.Receive, w.users[0].Token, w.chats[chat], after+1, codec.MaxCount)
-		if _, err := c.Write(request); err != nil {
-			return err
-		}
-		a, err := c.Next()
-		if err != nil {
-			return err
-		}
-		if !a.Paged {
-			return fmt.Errorf("read back: %s", wire.Describe(a))
-		}
-		if shown, err = a.Messages(shown[:0]); err != nil || len(shown) == 0 {
-			return err
-		}
-		for _, m := range shown {
-			if err := visit(m.Index, target.Hash(m.Text)); err != nil {
-				return err
-			}
-		}
-		last := shown[len(shown)-1].Index
-		if last <= after {
-			return fmt.Errorf("a page from index %d on ends at %d", after+1, last)
-		}
-		after = last
-	}
+	return wire.ReadBack(w.server.Addr(), w.users[0], w.chats[chat], after, visit)
 }

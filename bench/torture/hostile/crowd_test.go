@@ -11,7 +11,6 @@ import (
 	"github.com/google/uuid"
 
 	"throng/bench/check"
-	"throng/bench/target"
 	"throng/bench/torture/campaign"
 	"throng/bench/torture/wire"
 	"throng/codec"
@@ -210,29 +209,5 @@ func (w *crowd) count(c *campaign.Campaign, v check.Verdict) {
 
 // log reads a chat back, as check.Log has it.
 func (w *crowd) log(chat int, after int64, visit func(int64, uint64) error) error {
-	c, err := wire.Dial(w.server)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	var shown []codec.Shown
-	for {
-		request := codec.AppendReadRequest(nil, codec.Receive, w.users[0].Token, w.chats[chat], after+1, codec.MaxCount)
-		a, err := c.Call(request)
-		if err != nil {
-			return err
-		}
-		if !a.Paged {
-			return fmt.Errorf("read back: %s", wire.Describe(a))
-		}
-		if shown, err = a.Messages(shown[:0]); err != nil || len(shown) == 0 {
-			return err
-		}
-		for _, m := range shown {
-			if err := visit(m.Index, target.Hash(m.Text)); err != nil {
-				return err
-			}
-		}
-		after = max(after, shown[len(shown)-1].Index)
-	}
+	return wire.ReadBack(w.server, w.users[0], w.chats[chat], after, visit)
 }

@@ -14,7 +14,6 @@ import (
 
 	"throng/bench/check"
 	"throng/bench/internal/realserver"
-	"throng/bench/target"
 	"throng/bench/torture/campaign"
 	"throng/bench/torture/power"
 	"throng/bench/torture/wire"
@@ -151,30 +150,7 @@ func (w *world) judge() check.Verdict {
 
 // log reads a chat back, as check.Log has it.
 func (w *world) log(chat int, after int64, visit func(int64, uint64) error) error {
-	c, err := wire.Dial(w.server.Addr())
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	for {
-		a, err := c.Call(codec.AppendReadRequest(nil, codec.Receive, w.users[0].Token, w.chats[chat], after+1, codec.MaxCount))
-		if err != nil {
-			return err
-		}
-		shown, err := a.Messages(nil)
-		if err != nil || len(shown) == 0 {
-			return err
-		}
-		for _, m := range shown {
-			if err := visit(m.Index, target.Hash(m.Text)); err != nil {
-				return err
-			}
-			if m.Index <= after {
-				return fmt.Errorf("index %d behind %d", m.Index, after)
-			}
-			after = m.Index
-		}
-	}
+	return wire.ReadBack(w.server.Addr(), w.users[0], w.chats[chat], after, visit)
 }
 
 // finish judges all that the world was ever told.

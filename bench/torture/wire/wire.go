@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"throng/bench/target"
 	"throng/codec"
 )
 
@@ -114,6 +115,39 @@ func (c *Conn) Succeed(requests [][]byte, see func(i int, a *codec.Answer)) (err
 		err = asked
 	}
 	return err
+}
+
+// ReadBack reads a chat from the message behind after to the last, as a member of
+// it, on a connection of its own, and shows each to visit: what check.Log wants. An
+// index that does not rise is an error.
+func ReadBack(addr string, member User, chat, after int64, visit func(index int64, hash uint64) error) error {
+	c, err := Dial(addr)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }()
+	var shown []codec.Shown
+	for {
+		a, err := c.Call(codec.AppendReadRequest(nil, codec.Receive, member.Token, chat, after+1, codec.MaxCount))
+		if err != nil {
+			return err
+		}
+		if !a.Paged {
+			return fmt.Errorf("read back: %s", Describe(a))
+		}
+		if shown, err = a.Messages(shown[:0]); err != nil || len(shown) == 0 {
+			return err
+		}
+		for _, m := range shown {
+			if err := visit(m.Index, target.Hash(m.Text)); err != nil {
+				return err
+			}
+			if m.Index <= after {
+				return fmt.Errorf("read back: index %d behind %d", m.Index, after)
+			}
+			after = m.Index
+		}
+	}
 }
 
 // Reset ends the connection with RST: nothing of what is on its way counts, and no

@@ -14,7 +14,6 @@ import (
 
 	"throng/bench/check"
 	"throng/bench/internal/realserver"
-	"throng/bench/system"
 	"throng/bench/torture/campaign"
 	"throng/bench/torture/wire"
 	"throng/codec"
@@ -41,7 +40,6 @@ const (
 	bigTexts  = 48     // messages of the attackers' chat
 	bigText   = 60_000 // bytes of each
 	bystander = 400    // users to be made members
-	watchTime = time.Second / 20
 )
 
 // siege is one server under attack, with the crowd beside. It belongs to the
@@ -53,7 +51,7 @@ type siege struct {
 	bystanders []uuid.UUID
 	serial     atomic.Int64 // of attackers' texts
 
-	resident struct{ first, highest, last atomic.Int64 } // bytes
+	resident footprint // of process
 }
 
 // newSiege prepares a siege of a server that has just started.
@@ -185,32 +183,4 @@ func ping(addr string) error {
 	defer c.Close()
 	_, err = c.Call(codec.AppendPingRequest(nil))
 	return err
-}
-
-// watch notes what memory the server has resident, until stop is called.
-func (s *siege) watch() (stop func()) {
-	over := make(chan struct{})
-	var watching sync.WaitGroup
-	look := func() {
-		use, err := system.ProcessUsage(s.process.Pid(), false)
-		if err != nil {
-			s.fault("the server is gone: %v", err)
-			return
-		}
-		s.resident.last.Store(use.Resident)
-		s.resident.first.CompareAndSwap(0, use.Resident)
-		s.resident.highest.Store(max(s.resident.highest.Load(), use.Resident))
-	}
-	watching.Go(func() {
-		for {
-			look()
-			select {
-			case <-time.After(watchTime):
-			case <-over:
-				look()
-				return
-			}
-		}
-	})
-	return func() { close(over); watching.Wait() }
 }

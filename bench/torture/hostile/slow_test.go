@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"io"
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -63,6 +64,11 @@ func slowReaders(ctx context.Context, s *siege, rng *rand.Rand) error {
 	})
 }
 
+// discarded bounds what a peer of nonsense writes, in bytes: nothing but its
+// connection's deadline. A server that has said its last word throws away what still
+// comes, for as long as it lingers, as fast as it comes.
+const discarded = math.MaxInt
+
 // deaf peers send what is refused and read no refusal. Each is closed.
 func deaf(ctx context.Context, s *siege, rng *rand.Rand) error {
 	nobody := wire.NewUser().Token
@@ -72,6 +78,7 @@ func deaf(ctx context.Context, s *siege, rng *rand.Rand) error {
 		codec.AppendReadRequest(nil, codec.GetChat, s.attacker.Token, codec.MaxChat-1, -1, 1), // 404
 		codec.AppendFrame(nil, []byte(`{"service_code":5}`)),                                  // 400
 	}
+	atMost := []int{floodBytes, floodBytes, floodBytes, discarded}
 	first := rng.IntN(len(wrong))
 	return several(ctx, s, 1+rng.IntN(len(wrong)), func(i int) error {
 		c, err := wire.Dial(s.server)
@@ -82,7 +89,8 @@ func deaf(ctx context.Context, s *siege, rng *rand.Rand) error {
 		if err := c.SetReadBuffer(smallRead); err != nil {
 			return err
 		}
-		return flooding(c, repeat(wrong[(first+i)%len(wrong)], 5*floodPart), floodBytes)
+		kind := (first + i) % len(wrong)
+		return flooding(c, repeat(wrong[kind], 5*floodPart), atMost[kind])
 	})
 }
 

@@ -88,26 +88,24 @@ type recorder struct {
 	live *record
 }
 
-// alike is successes, one behind the other in a batch, that were due and sent at the
-// same times, as a closed loop's mostly are: the histograms take them in one step.
+// alike is requests of one kind, one behind the other in a batch of answers, that
+// were due and sent at the same times, as a closed loop's mostly are: they have one
+// tally, and its histograms take the successes in one step.
 type alike struct {
 	tally     *tally // nil: there are none
+	kind      target.Kind
 	due, sent int64
-	n         int64
+	n         int64 // successes
 }
 
-// add notes one success more, answered now as those before it were.
-func (a *alike) add(t *tally, f *flight, now int64) {
-	if t != a.tally || f.due != a.due || f.sent != a.sent {
-		a.record(now)
-		*a = alike{tally: t, due: f.due, sent: f.sent}
-	}
-	a.n++
+// has reports whether a request is one of them.
+func (a *alike) has(f *flight) bool {
+	return a.tally != nil && f.kind == a.kind && f.due == a.due && f.sent == a.sent
 }
 
-// record notes those that add has gathered.
+// record notes the successes, all answered now.
 func (a *alike) record(now int64) {
-	if a.tally == nil {
+	if a.n == 0 {
 		return
 	}
 	a.tally.ok += a.n

@@ -13,12 +13,15 @@ func (r *ring[T]) at(n int) *T { return &r.items[n&(len(r.items)-1)] }
 
 func (r *ring[T]) first() *T { return r.at(r.head) }
 
-func (r *ring[T]) push(item T) {
+func (r *ring[T]) push(item T) { *r.extend() = item }
+
+// extend adds an item, which has any value until it is set.
+func (r *ring[T]) extend() *T {
 	if r.len() == len(r.items) {
 		r.grow()
 	}
-	*r.at(r.tail) = item
 	r.tail++
+	return r.at(r.tail - 1)
 }
 
 // pop takes the oldest; there must be one.
@@ -27,6 +30,9 @@ func (r *ring[T]) pop() T {
 	r.head++
 	return item
 }
+
+// drop does so without a look at it.
+func (r *ring[T]) drop() { r.head++ }
 
 func (r *ring[T]) grow() {
 	items := make([]T, max(2*len(r.items), 8))

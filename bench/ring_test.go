@@ -7,12 +7,18 @@ func TestRingKeepsOrder(t *testing.T) {
 	var r ring[int]
 	pushed, popped := 0, 0
 	for round := range 100 {
-		for range round % 23 {
-			r.push(pushed)
+		for i := range round % 23 {
+			if i%2 == 0 {
+				r.push(pushed)
+			} else {
+				*r.extend() = pushed
+			}
 			pushed++
 		}
-		for range min(round%19, r.len()) {
-			if got := r.pop(); got != popped {
+		for i := range min(round%19, r.len()) {
+			if i%3 == 0 {
+				r.drop()
+			} else if got := r.pop(); got != popped {
 				t.Fatalf("popped %d, want %d", got, popped)
 			}
 			popped++

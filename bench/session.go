@@ -158,14 +158,16 @@ func (s *session) ask(due, now, place int64) {
 	} else {
 		b.texts = s.choice.ask(op, b.texts)
 	}
-	f := flight{due: due, sent: now, kind: op.Kind, chat: uint32(op.Chat), index: op.Index, count: uint16(op.Count)}
+	var entry *check.Send
 	if op.Kind == target.Send {
 		s.sentTo += len(op.Text)
-		if s.admits(f.chat) {
-			f.entry = s.ledger.send(check.Send{Began: now, Chat: f.chat, Hash: target.Hash(op.Text)})
+		if chat := uint32(op.Chat); s.admits(chat) {
+			entry = s.ledger.send(check.Send{Began: now, Chat: chat, Hash: target.Hash(op.Text)})
 		}
 	}
-	s.flights.push(f)
+	f := s.flights.extend() // field by field: a whole one would be made elsewhere and copied
+	f.due, f.sent, f.kind, f.chat = due, now, op.Kind, uint32(op.Chat)
+	f.index, f.count, f.entry = op.Index, uint16(op.Count), entry
 }
 
 // Replies implements target.Sink.
@@ -200,32 +202,36 @@ func (s *session) account(replies []target.Reply, now int64) (busy bool) {
 		s.freed = now
 	}
 	measuredFrom, measured := s.crew.measuredFrom.Load(), 0
-	var done alike
+	var group alike
 	for i := range replies {
-		r, f := &replies[i], s.flights.pop()
+		r, f := &replies[i], s.flights.first()
+		if !group.has(f) {
+			group.record(now)
+			group = alike{s.rec.live.of(f, measuredFrom).of(f.kind, s.crew.open()), f.kind, f.due, f.sent, 0}
+		}
 		if f.due >= measuredFrom {
 			measured++
 		}
-		t := s.rec.live.of(&f, measuredFrom).of(f.kind, s.crew.open())
-		t.in += int64(r.Bytes)
+		group.tally.in += int64(r.Bytes)
 		if r.Status == target.OK {
-			done.add(t, &f, now)
+			group.n++
 		} else {
-			t.errors[r.Error]++
+			group.tally.errors[r.Error]++
 			busy = busy || r.Error == busyError
 		}
 		switch f.kind {
 		case target.Send:
-			t.out += int64(s.sentTo)
+			group.tally.out += int64(s.sentTo)
 			s.sentTo = 0
-			s.noteSend(&f, r, now)
+			noteSend(f, r, now)
 		case target.Read, target.Receive:
-			t.shown += int64(len(r.Page))
-			s.noteRead(&f, r, now)
+			group.tally.shown += int64(len(r.Page))
+			s.noteRead(f, r, now)
 		default:
 		}
+		s.flights.drop()
 	}
-	done.record(now)
+	group.record(now)
 	s.crew.answers.count(measured)
 	return busy
 }
@@ -233,7 +239,7 @@ func (s *session) account(replies []target.Reply, now int64) (busy bool) {
 // busyError is what a target calls an answer that the server is over a limit of load.
 const busyError = "429"
 
-func (s *session) noteSend(f *flight, r *target.Reply, now int64) {
+func noteSend(f *flight, r *target.Reply, now int64) {
 	send := f.entry
 	if send == nil {
 		return

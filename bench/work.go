@@ -3,6 +3,7 @@ package bench
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 	"math/rand/v2"
 
 	"throng/bench/load"
@@ -122,7 +123,8 @@ func (c *choice) ask(op *target.Op, texts []byte) []byte {
 	op.Kind = c.work.mix.Next(c.rng)
 	switch op.Kind {
 	case target.Send:
-		return c.send(op, texts, c.work.chats.Next(c.rng))
+		chat, more := c.work.chats.Pick(c.rng)
+		return c.send(op, texts, chat, more)
 	case target.Read, target.Receive:
 		c.read(op)
 	case target.Login:
@@ -134,11 +136,12 @@ func (c *choice) ask(op *target.Op, texts []byte) []byte {
 
 // askFill sets op to the place-th of the messages that fill the chats in turn.
 func (c *choice) askFill(op *target.Op, texts []byte, place int64) []byte {
-	return c.send(op, texts, int(place%int64(c.work.plan.Chats)))
+	return c.send(op, texts, int(place%int64(c.work.plan.Chats)), c.rng.Uint64())
 }
 
-func (c *choice) send(op *target.Op, texts []byte, chat int) []byte {
-	op.Kind, op.Chat, op.User = target.Send, chat, c.member(chat)
+// send sets op to a message to a chat, from the member that random bits choose.
+func (c *choice) send(op *target.Op, texts []byte, chat int, random uint64) []byte {
+	op.Kind, op.Chat, op.User = target.Send, chat, c.member(chat, random)
 	start := len(texts)
 	texts = c.deal.Append(texts, c.next)
 	op.Text = texts[start:len(texts):len(texts)]
@@ -161,10 +164,11 @@ func (c *choice) read(op *target.Op) {
 	default:
 		op.Chat, op.Index = c.work.chats.Next(c.rng), -1
 	}
-	op.User = c.member(op.Chat)
+	op.User = c.member(op.Chat, c.rng.Uint64())
 }
 
-// member is any of a chat's members.
-func (c *choice) member(chat int) int {
-	return c.work.plan.Member(chat, c.rng.IntN(c.work.plan.Members))
+// member is the one of a chat's members that random bits choose.
+func (c *choice) member(chat int, random uint64) int {
+	j, _ := bits.Mul64(random, uint64(c.work.plan.Members))
+	return c.work.plan.Member(chat, int(j))
 }

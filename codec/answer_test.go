@@ -79,6 +79,9 @@ func answered(t rapid.TB, body string) (s seen, isPlain, ok bool) {
 	}
 	// What looks like a page at both ends, and is something else, is refused when its messages are asked for.
 	both, bothOK := look(whole, body)
+	if index, sent := ReadSent([]byte(body)); sent && (!ok || !reflect.DeepEqual(s, seen{Answer: told{State: StateOK, Index: index}})) {
+		t.Fatalf("%q\nreads as a message's index, %d\nin any form as %+v, %v", body, index, s, ok)
+	}
 	if bothOK != ok && s.Answer.Paged || bothOK && !reflect.DeepEqual(both, s) {
 		t.Fatalf("%q\nreads as %+v, %v\nin any form as %+v, %v", body, both, bothOK, s, ok)
 	}
@@ -117,6 +120,9 @@ func TestAnswersToldByTheServerAreRead(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			body := bodyOf(t, test.frame, nil)
 			got, isPlain, ok := answered(t, body)
+			if _, sent := ReadSent([]byte(body)); sent != (test.name == "sent") {
+				t.Errorf("%s\nis read as the answer of a Send that has succeeded: %v", body, sent)
+			}
 			if !ok || isPlain != test.plainly || !reflect.DeepEqual(got, test.want) {
 				t.Errorf("%s\nreads as %+v, plainly %v, %v\n    want %+v, plainly %v", body, got, isPlain, ok, test.want, test.plainly)
 			}

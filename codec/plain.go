@@ -38,6 +38,18 @@ func (a *Answer) readPlain(body []byte) bool {
 	return string(rest) == "}}"
 }
 
+// sentHead is how the answer of a Send that has succeeded begins, in plain form.
+const sentHead = success + `,"index":`
+
+// ReadSent reads the index out of the answer to a Send, and reports whether that is
+// a success in plain form. Where it is none, [Answer.Read] must tell what it is. An
+// Answer is much to fill for a single number, with which a load is answered a
+// million times a second.
+func ReadSent(body []byte) (index int64, ok bool) {
+	index, rest := cutInteger(after(body, sentHead))
+	return index, string(rest) == "}}"
+}
+
 // beginPlain begins a page with what stands behind its bracket.
 func (a *Answer) beginPlain(values []byte) bool {
 	a.Paged, a.plain, a.values = true, true, values

@@ -60,13 +60,22 @@ func AppendFindRequest(dst []byte, token, after int64, count int) []byte {
 // AppendSendRequest appends a Send. An empty ref is left out: sent again, the
 // message then stands twice.
 func AppendSendRequest(dst []byte, token, chat int64, text, ref Text) []byte {
+	tokenDigits, chatDigits := DigitsOf(token), DigitsOf(chat)
+	return AppendSend(dst, &tokenDigits, &chatDigits, text, ref)
+}
+
+// AppendSend is AppendSendRequest for who sends again and again as the same users
+// to the same chats: their digits would be a third of what a request costs.
+func AppendSend(dst []byte, token, chat *Digits, text, ref Text) []byte {
 	start := len(dst)
-	dst = appendChat(appendToken(dst, Send, token), chat)
-	dst = append(append(dst, `,"msg":"`...), text...)
+	dst = append(beginFrame(dst), `{"service_code":5,"content":{"token":`...)
+	dst = append(token.append(dst), `,"chat":`...)
+	dst = append(chat.append(dst), `,"msg":"`...)
+	dst = append(dst, text...)
 	if len(ref) > 0 {
 		dst = append(append(dst, `","ref":"`...), ref...)
 	}
-	return endRequest(append(dst, '"'), start)
+	return endFrame(append(dst, `"}}`...), start)
 }
 
 // AppendJoinRequest appends a Join.
@@ -140,4 +149,23 @@ func digitsOfEight(n uint64) uint64 {
 	w = pairs | (w-pairs*100)<<16
 	tens := w * 103 >> 10 & (0x0f * (1<<48 + 1<<32 + 1<<16 + 1)) // by 10
 	return (tens | (w-tens*10)<<8) + '0'*ones
+}
+
+// Digits is a number as requests write it, for one that many requests repeat: its
+// digits and sign from the first byte on, and how many they are in the last.
+type Digits [24]byte
+
+// DigitsOf returns the digits of n.
+func DigitsOf(n int64) (d Digits) {
+	d[len(d)-1] = byte(copy(d[:], appendNumber(nil, n)))
+	return d
+}
+
+// append appends the digits. It writes all of d and takes back what is too much:
+// three words are written faster than as many bytes as there are digits.
+func (d *Digits) append(dst []byte) []byte {
+	dst = binary.LittleEndian.AppendUint64(dst, binary.LittleEndian.Uint64(d[:8]))
+	dst = binary.LittleEndian.AppendUint64(dst, binary.LittleEndian.Uint64(d[8:16]))
+	dst = binary.LittleEndian.AppendUint64(dst, binary.LittleEndian.Uint64(d[16:]))
+	return dst[:len(dst)-len(d)+int(d[len(d)-1])]
 }

@@ -57,6 +57,18 @@ func (p *Picker) Next(rng *rand.Rand) int {
 	return p.ordinal(p.zipf.rank(rng))
 }
 
+// Pick chooses, and draws 64 bits for whatever is to be chosen next. Where all chats
+// are alike both come out of one draw: of its product with n the upper word is the
+// choice, and the lower tells where within the choice's share the draw fell. Neither
+// is off by more than n in 2^64.
+func (p *Picker) Pick(rng *rand.Rand) (chat int, more uint64) {
+	if p.skew {
+		return p.Next(rng), rng.Uint64()
+	}
+	upper, lower := bits.Mul64(rng.Uint64(), p.n)
+	return int(upper), lower
+}
+
 // Ordinal returns which is the k-th most popular, from 0.
 func (p *Picker) Ordinal(k int) int { return p.ordinal(uint64(k)) }
 

@@ -2,6 +2,7 @@ package load
 
 import (
 	"math"
+	"math/bits"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -84,7 +85,33 @@ func TestPickerAgainstTheExactDistribution(t *testing.T) {
 	}
 }
 
-// The test above can tell an exponent from another that is near.
+// With each choice come bits that choose among anything else, whatever was chosen.
+func TestWhatIsPickedTellsNothingOfTheBitsBesideIt(t *testing.T) {
+	const draws, n, others = 200_000, 10, 7
+	for _, s := range []float64{0, 0.99} {
+		p, rng := picker(t, n, s, 11), NewRand(5, 3)
+		rankOf := make([]int, n)
+		for k := range n {
+			rankOf[p.Ordinal(k)] = k
+		}
+		observed, expected := make([]int, n*others), make([]float64, n*others)
+		for range draws {
+			chat, more := p.Pick(rng)
+			other, _ := bits.Mul64(more, others)
+			observed[rankOf[chat]*others+int(other)]++
+		}
+		for k, share := range exact(n, s) {
+			for other := range others {
+				expected[k*others+other] = share * draws / others
+			}
+		}
+		if !plausible(observed, expected) {
+			t.Errorf("exponent %g: %d\nwant %.0f", s, observed, expected)
+		}
+	}
+}
+
+// The test of the distribution can tell an exponent from another that is near.
 func TestChiSquareTellsExponentsApart(t *testing.T) {
 	const n, draws = 1000, 200_000
 	z, rng, counts := newZipf(n, 0.99), NewRand(5, 1), make([]int, n)

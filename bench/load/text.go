@@ -169,10 +169,13 @@ func cut(text []byte, size int) []byte {
 type Deal struct {
 	texts *Texts
 	next  int // body
+	ids   idText
 }
 
 // Deal begins at a body that rng draws.
-func (t *Texts) Deal(rng *rand.Rand) Deal { return Deal{texts: t, next: rng.IntN(len(t.ends) - 1)} }
+func (t *Texts) Deal(rng *rand.Rand) Deal {
+	return Deal{texts: t, next: rng.IntN(len(t.ends) - 1), ids: newIDText(0)}
+}
 
 // Append appends a text: with the lowest IDBits of id, where texts have ids, and
 // the next body. What it appends is a codec.Text.
@@ -182,16 +185,30 @@ func (d *Deal) Append(dst []byte, id uint64) codec.Text {
 		d.next = 0
 	}
 	if t.ids {
-		dst = appendID(dst, id)
+		dst = d.ids.append(dst, id)
 	}
 	return append(dst, t.bodies[t.ends[i]:t.ends[i+1]]...)
 }
 
-func appendID(dst []byte, id uint64) []byte {
-	var text [IDBytes]byte
-	for i := range idLetters {
-		text[i] = letters[id>>(IDBits-letterBits*(i+1))%uint64(len(letters))]
+// idText writes ids. A session's follow one another, and of their letters mostly the
+// last alone changes: the others are kept.
+type idText struct {
+	upper   uint64 // the id without its last letter's bits
+	letters [idLetters - 1]byte
+}
+
+func newIDText(id uint64) idText {
+	t := idText{upper: id >> letterBits}
+	for i := range t.letters {
+		t.letters[i] = letters[id>>(IDBits-letterBits*(i+1))%uint64(len(letters))]
 	}
-	text[idLetters] = ' '
-	return append(dst, text[:]...)
+	return t
+}
+
+// append appends an id and the space behind it.
+func (t *idText) append(dst []byte, id uint64) []byte {
+	if id>>letterBits != t.upper {
+		*t = newIDText(id)
+	}
+	return append(append(dst, t.letters[:]...), letters[id%uint64(len(letters))], ' ')
 }

@@ -60,11 +60,11 @@ const (
 // Reply is the answer to one operation.
 type Reply struct {
 	Status Status
+	Cut    bool      // Read, Receive: the page may have been cut short by a limit of the reply's size
 	Error  string    // Refused: what kind of refusal, few and constant: they are counted by it ("429", "failed: wrong id or token")
 	Index  int64     // Send: the message's index. Rises within a chat; dense from 1 only where Info.Dense
 	Bytes  int       // of the reply on the wire, 0 where the client does not tell
 	Page   []Message // Read, Receive: in the order shown; valid until Replies returns. Nil where Dial.Pages is false
-	Cut    bool      // Read, Receive: the page may have been cut short by a limit of the reply's size
 }
 
 // Message is one message as a read shows it. The text is told by its hash.

@@ -108,11 +108,11 @@ func (c *conn) append(dst []byte, op *target.Op) []byte {
 	t := c.target
 	switch op.Kind {
 	case target.Send:
-		return codec.AppendSendRequest(dst, t.users[op.User].token, t.chats[op.Chat], op.Text, nil)
+		return codec.AppendSend(dst, &t.users[op.User].digits, &t.chats[op.Chat].digits, op.Text, nil)
 	case target.Read:
-		return codec.AppendReadRequest(dst, codec.GetChat, t.users[op.User].token, t.chats[op.Chat], op.Index, op.Count)
+		return codec.AppendReadRequest(dst, codec.GetChat, t.users[op.User].token, t.chats[op.Chat].id, op.Index, op.Count)
 	case target.Receive:
-		return codec.AppendReadRequest(dst, codec.Receive, t.users[op.User].token, t.chats[op.Chat], op.Index, op.Count)
+		return codec.AppendReadRequest(dst, codec.Receive, t.users[op.User].token, t.chats[op.Chat].id, op.Index, op.Count)
 	case target.Register:
 		u := newUser()
 		return codec.AppendRegisterRequest(dst, u.id, u.token, nil)
@@ -198,30 +198,38 @@ func (c *conn) readAll(in *inbox) error {
 		if body == nil || err != nil {
 			return err
 		}
-		q, err := c.question()
-		if err != nil {
-			return err
+		if c.first == len(c.waiting) {
+			if err := c.takeAsked(); err != nil {
+				return err
+			}
 		}
-		in.replies = append(in.replies, target.Reply{Bytes: headerBytes + len(body)})
-		if err := c.read(in, body, q, &in.replies[len(in.replies)-1]); err != nil {
+		q := c.waiting[c.first]
+		c.first++
+		in.replies = append(in.replies, target.Reply{})
+		r := &in.replies[len(in.replies)-1]
+		r.Bytes = headerBytes + len(body)
+		if q.kind == target.Send {
+			if index, ok := codec.ReadSent(body); ok && index > 0 {
+				r.Index = index
+				continue
+			}
+		}
+		if err := c.read(in, body, q, r); err != nil {
 			in.replies = in.replies[:len(in.replies)-1]
 			return fmt.Errorf("answer to a %v: %w", q.kind, err)
 		}
 	}
 }
 
-// question is the oldest that is not answered.
-func (c *conn) question() (question, error) {
-	if c.first == len(c.waiting) {
-		c.mu.Lock()
-		c.waiting, c.asked, c.first = c.asked, c.waiting[:0], 0
-		c.mu.Unlock()
-	}
+// takeAsked takes over what was asked since all that was waiting has been answered.
+func (c *conn) takeAsked() error {
+	c.mu.Lock()
+	c.waiting, c.asked, c.first = c.asked, c.waiting[:0], 0
+	c.mu.Unlock()
 	if len(c.waiting) == 0 {
-		return question{}, errors.New("an answer to nothing that was asked")
+		return errors.New("an answer to nothing that was asked")
 	}
-	c.first++
-	return c.waiting[c.first-1], nil
+	return nil
 }
 
 // read reads one answer. An error means that it is none to that question.
@@ -289,9 +297,18 @@ type question struct {
 
 // user is a registered user.
 type user struct {
-	id    uuid.UUID
-	token int64
+	id     uuid.UUID
+	token  int64
+	digits codec.Digits // of token
 }
+
+// chat is a chat as the server numbers it.
+type chat struct {
+	id     int64
+	digits codec.Digits // of id
+}
+
+func newChat(id int64) chat { return chat{id, codec.DigitsOf(id)} }
 
 // newUser makes a user that no other run makes, whatever its seed: the runtime
 // seeds each process's generator from the system's randomness.
@@ -305,5 +322,6 @@ func newUser() (u user) {
 	u.id[6] = u.id[6]&0x0f | 0x40 // version 4
 	u.id[8] = u.id[8]&0x3f | 0x80 // variant of RFC 9562
 	u.token = 1 + rand.Int64N(codec.MaxToken)
+	u.digits = codec.DigitsOf(u.token)
 	return u
 }

@@ -25,7 +25,7 @@ func BenchmarkGenerator(b *testing.B) {
 	for _, conns := range []int{1, 4, 64} {
 		b.Run(fmt.Sprintf("connections=%d", conns), func(b *testing.B) {
 			tg := open(b, noop.Start(b))
-			tg.plan, tg.users, tg.chats = target.Plan{Users: 1, Chats: 1, Members: 1}, []user{newUser()}, []int64{codec.MaxChat}
+			tg.plan, tg.users, tg.chats = target.Plan{Users: 1, Chats: 1, Members: 1}, []user{newUser()}, []chat{newChat(codec.MaxChat)}
 			l := &load{text: codec.Text(strings.Repeat("letters ", 8)), done: make(chan error, 1)}
 			l.left.Store(int64(b.N))
 			l.unanswered.Store(int64(b.N))

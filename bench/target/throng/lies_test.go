@@ -34,7 +34,7 @@ func liar(t *testing.T, pieces ...[]byte) *Target {
 		}
 	}()
 	tg := open(t, listener.Addr().String())
-	tg.plan, tg.users, tg.chats = target.Plan{Users: 1, Chats: 1, Members: 1}, []user{newUser()}, []int64{1}
+	tg.plan, tg.users, tg.chats = target.Plan{Users: 1, Chats: 1, Members: 1}, []user{newUser()}, []chat{newChat(1)}
 	return tg
 }
 

@@ -57,7 +57,7 @@ func (t *Target) firstPage(ctx context.Context, chat int, after int64) (*caller,
 // page asks for the messages behind an index, as the chat's first member.
 func (t *Target) page(ctx context.Context, c *caller, chat int, after int64) ([]codec.Shown, error) {
 	token := t.users[t.plan.Member(chat, 0)].token
-	a, err := c.callPatiently(ctx, codec.AppendReadRequest(nil, codec.Receive, token, t.chats[chat], max(after, 0)+1, codec.MaxCount))
+	a, err := c.callPatiently(ctx, codec.AppendReadRequest(nil, codec.Receive, token, t.chats[chat].id, max(after, 0)+1, codec.MaxCount))
 	if err != nil {
 		return nil, err
 	}

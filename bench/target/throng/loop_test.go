@@ -38,7 +38,7 @@ func answering(t *testing.T, begin <-chan struct{}, look func(body []byte)) *Tar
 		}
 	}()
 	tg := open(t, listener.Addr().String())
-	tg.plan, tg.users, tg.chats = target.Plan{Users: 1, Chats: 1, Members: 1}, []user{newUser()}, []int64{1}
+	tg.plan, tg.users, tg.chats = target.Plan{Users: 1, Chats: 1, Members: 1}, []user{newUser()}, []chat{newChat(1)}
 	return tg
 }
 

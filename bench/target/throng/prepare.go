@@ -25,7 +25,7 @@ const (
 // server can take any number of runs.
 func (t *Target) Prepare(ctx context.Context, plan target.Plan, progress func(done, all int)) error {
 	t.plan = plan
-	t.users, t.chats = make([]user, plan.Users), make([]int64, plan.Chats)
+	t.users, t.chats = make([]user, plan.Users), make([]chat, plan.Chats)
 	for i := range t.users {
 		t.users[i] = newUser()
 	}
@@ -76,7 +76,7 @@ func (t *Target) creating() *stage {
 			return codec.AppendCreateRequest(dst, t.users[t.plan.Member(i, 0)].token, name, true, members)
 		},
 		take: func(i int, a *codec.Answer) error {
-			if t.chats[i] = a.Chat; a.Chat == 0 {
+			if t.chats[i] = newChat(a.Chat); a.Chat == 0 {
 				return fmt.Errorf("create chat %d: the answer names no chat", i)
 			}
 			return nil
@@ -91,7 +91,7 @@ func (t *Target) joining() *stage {
 		write: func(dst []byte, i int) []byte {
 			chat := i / each
 			u := &t.users[t.plan.Member(chat, createMembers+i%each)]
-			return codec.AppendJoinRequest(dst, u.token, t.chats[chat])
+			return codec.AppendJoinRequest(dst, u.token, t.chats[chat].id)
 		},
 		take: func(int, *codec.Answer) error { return nil },
 	}

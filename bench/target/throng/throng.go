@@ -41,7 +41,7 @@ type Target struct {
 	// Set by Prepare, read-only afterwards.
 	plan  target.Plan
 	users []user
-	chats []int64 // ids, by ordinal
+	chats []chat // by ordinal
 }
 
 var _ target.Target = (*Target)(nil)

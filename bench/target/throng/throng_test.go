@@ -123,8 +123,8 @@ func checkMembers(t *testing.T, tg *Target, chat int) {
 func TestPrepareTriesAgainWhatWasOverALimit(t *testing.T) {
 	tg := prepared(t, target.Plan{Users: 600, Chats: 600, Members: 2}, "--mailbox-requests", "1", "--shards", "2")
 	ids := maps.Collect(func(yield func(int64, bool) bool) {
-		for _, id := range tg.chats {
-			if !yield(id, true) {
+		for _, chat := range tg.chats {
+			if !yield(chat.id, true) {
 				return
 			}
 		}
@@ -147,7 +147,7 @@ func TestPrepareEndsWithItsContext(t *testing.T) {
 func TestRefusalsAreToldByTheirState(t *testing.T) {
 	tg := prepared(t, target.Plan{Users: 3, Chats: 1, Members: 2}, "--max-text", "10")
 	unknown := newUser()
-	mixed := user{unknown.id, tg.users[0].token}
+	mixed := user{id: unknown.id, token: tg.users[0].token}
 	tg.users = append(tg.users, unknown, mixed) // 3, 4
 	replies := ask(
 		t, tg,

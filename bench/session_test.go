@@ -2,8 +2,11 @@ package bench
 
 import (
 	"context"
+	"math"
 	"testing"
 	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"throng/bench/report"
 	"throng/bench/target"
@@ -108,5 +111,41 @@ func TestLagIsOfTheGeneratorAlone(t *testing.T) {
 	s.enqueue([]int64{due})
 	if n := c.lag.histogram.TotalCount() - before; s.flights.len() != 2 || n != 0 {
 		t.Errorf("%d requests were sent; %d of the warm-up have a lag", s.flights.len(), n)
+	}
+}
+
+// One batch answers requests of several times and kinds: each has its own latencies, and its kind's.
+func TestABatchOfAnswersIsToldApart(t *testing.T) {
+	const second = int64(time.Second)
+	c := (&population{}).newCrew(1, 8, 1)
+	s := &session{crew: c, rec: c.meter.recorder(0)}
+	for _, f := range []flight{
+		{kind: target.Send, due: 8 * second, sent: 9 * second},
+		{kind: target.Send, due: 6 * second, sent: 9 * second},
+		{kind: target.Send, due: 6 * second, sent: 7 * second},
+		{kind: target.Read, due: 6 * second, sent: 7 * second},
+		{kind: target.Read, due: 6 * second, sent: 7 * second},
+	} {
+		s.flights.push(f)
+	}
+	s.account(make([]target.Reply, 5), 10*second)
+
+	sends, reads := s.rec.live.measured[target.Send], s.rec.live.measured[target.Read]
+	if sends.ok != 3 || reads.ok != 2 || s.flights.len() != 0 {
+		t.Errorf("%d sends and %d reads have succeeded, %d requests are in flight", sends.ok, reads.ok, s.flights.len())
+	}
+	for _, h := range []struct {
+		of   string
+		from *hdrhistogram.Histogram
+		want float64 // seconds, the mean
+	}{
+		{"sends from due", sends.due, (2 + 4 + 4) / 3.},
+		{"sends from sending", sends.service, (1 + 1 + 3) / 3.},
+		{"reads from due", reads.due, 4},
+		{"reads from sending", reads.service, 3},
+	} {
+		if got := h.from.Mean() / float64(second); math.Abs(got-h.want) > .01 {
+			t.Errorf("%s take %.2f s on average, want %.2f", h.of, got, h.want)
+		}
 	}
 }

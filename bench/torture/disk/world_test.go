@@ -72,6 +72,8 @@ func (w *world) load() {
 		must(w.t, err)
 		s.conn = conn
 		w.sessions = append(w.sessions, s)
+	}
+	for _, s := range w.sessions { // all are connected: the first may be the server's end
 		s.begin()
 	}
 }

@@ -61,6 +61,9 @@ func several(ctx context.Context, s *siege, n int, peer func(i int) error) error
 // the connection. So much without an end is a fault.
 func flooding(c *wire.Conn, part []byte, atMost int) error {
 	for written := 0; written < atMost; written += len(part) {
+		if err := goOn(c); err != nil {
+			return err
+		}
 		if _, err := c.Write(part); err != nil {
 			if isTimeout(err) {
 				return errors.New("a peer that does not read is neither read nor closed")
@@ -70,6 +73,10 @@ func flooding(c *wire.Conn, part []byte, atMost int) error {
 	}
 	return fmt.Errorf("%d bytes of requests, nothing read, and the connection still stands", atMost)
 }
+
+// goOn gives a connection that has got somewhere its whole life anew: the guard is
+// for those that hang, and a busy machine makes everything slow.
+func goOn(c *wire.Conn) error { return c.SetDeadline(time.Now().Add(wire.HangGuard)) }
 
 func isTimeout(err error) bool {
 	var timeout interface{ Timeout() bool }

@@ -131,8 +131,8 @@ const stepsOn = 3
 // goesOn waits until each session has had some pipelines answered that were begun
 // since now. Any goroutine may call it.
 func (w *crowd) goesOn(ctx context.Context) error {
-	guard := time.Now().Add(wire.HangGuard)
 	for i, s := range w.sessions {
+		guard := time.Now().Add(wire.HangGuard)
 		enough := s.steps.Load() + 1 + stepsOn // one may have begun before
 		for s.steps.Load() < enough {
 			if time.Now().After(guard) {

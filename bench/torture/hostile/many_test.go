@@ -3,6 +3,7 @@ package hostile_test
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -47,7 +48,7 @@ func (s *siege) flood(ctx context.Context, n, least, most int) error {
 		return err
 	}
 	for i := 0; i < len(held); i += max(1, len(held)/asksAgain) {
-		if err := answered(held[i]); err != nil {
+		if err := errors.Join(goOn(held[i]), answered(held[i])); err != nil {
 			return fmt.Errorf("an idle connection is not served: %w", err)
 		}
 	}
@@ -140,7 +141,7 @@ func (s *siege) busy(ctx context.Context, over <-chan struct{}, begun func(), i 
 	defer c.Reset()
 	return until(ctx, over, func() error {
 		defer once.Do(begun)
-		return large(c, out)
+		return errors.Join(goOn(c), large(c, out))
 	})
 }
 

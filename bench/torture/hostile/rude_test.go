@@ -80,10 +80,18 @@ func (s *siege) alternating(n int) (out []byte, sends []check.Send) {
 	return out, sends
 }
 
+// looks is how many answers are taken in between two looks at the clock.
+const looks = 1000
+
 // inOrder takes in the answers to pings and sends in turn.
 func inOrder(c *wire.Conn, sends []check.Send) error {
 	last := int64(0)
 	for i := range 2 * len(sends) {
+		if i%looks == 0 {
+			if err := goOn(c); err != nil {
+				return err
+			}
+		}
 		a, err := c.Next()
 		if err != nil {
 			return fmt.Errorf("answer %d of %d: %w", i, 2*len(sends), err)

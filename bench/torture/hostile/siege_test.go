@@ -128,10 +128,13 @@ func (s *siege) round(c *campaign.Campaign, attacks []attack) {
 	s.count(c, s.judge((*check.Checker).Check))
 }
 
+// attackGuard ends attacks that do not end: it is beyond their connections' guards.
+const attackGuard = 5 * wire.HangGuard
+
 // make makes attacks, side by side, and waits for their end.
 func (s *siege) make(rng *rand.Rand, attacks []attack) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), 2*wire.HangGuard)
+	ctx, cancel := context.WithTimeout(s.t.Context(), attackGuard)
 	defer cancel()
 	if err := s.goesOn(ctx); err != nil { // all sessions are connected before it begins
 		s.t.Fatal(err)

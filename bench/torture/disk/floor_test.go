@@ -16,6 +16,7 @@ const floor = 48 << 20
 // reading, also after a kill, with not a byte left, and writes again once
 // there is space. Every send has its answer.
 func TestAFullDiskStopsAtTheFloorAndSpaceBringsWritesBack(t *testing.T) {
+	t.Parallel()
 	c := campaign.Start(t, "floor", campaign.Short(1))
 	for c.Next() {
 		t.Run("round", func(t *testing.T) { reachFloor(t, c) })

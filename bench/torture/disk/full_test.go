@@ -18,6 +18,7 @@ const (
 // A disk runs full under full load: the server ends, and says why. With space, the
 // next one serves everything that was acknowledged, and goes on.
 func TestNothingAcknowledgedIsLostOnAFullDisk(t *testing.T) {
+	t.Parallel()
 	c := campaign.Start(t, "fulldisk", campaign.Short(2))
 	for c.Next() {
 		t.Run("round", func(t *testing.T) { fillUp(t, c) })

@@ -27,6 +27,7 @@ const (
 // resets, every send gets its answer in the end, is in its chat once, however often it was
 // repeated and however late a copy of it came, and the checker agrees.
 func TestTheWorkloadGetsThroughBadNetworks(t *testing.T) {
+	t.Parallel()
 	server := realserver.Start(t)
 	c := campaign.Start(t, "chaos", campaign.Short(2))
 	for c.Next() {

@@ -36,8 +36,9 @@ const worstPeers = 36
 // message, and its memory stays within what its configuration explains. One server
 // lives through all rounds: however many, its memory does not grow.
 func TestNoClientTakesTheServerDown(t *testing.T) {
+	t.Parallel()
 	s := newSiege(t, realserver.Start(t, besieged()...))
-	c := campaign.Start(t, "hostile", campaign.Short(2))
+	c := campaign.Start(t, "hostile", modestRounds)
 	for c.Next() {
 		s.round(c, drawn(c))
 		s.weigh(c)
@@ -78,6 +79,7 @@ func drawn(c *campaign.Campaign) (list []attack) {
 // room for are closed, and the crowd goes on. So it does among drips behind that, which
 // are closed in their time.
 func TestAFloodBeyondTheDescriptorsLeavesTheCrowdAlone(t *testing.T) {
+	t.Parallel()
 	c := campaign.Start(t, "descriptors", campaign.Short(1))
 	for c.Next() {
 		files := 700 + c.Rand().IntN(500) // room for the drips

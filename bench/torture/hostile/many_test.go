@@ -20,7 +20,7 @@ import (
 const (
 	dialsAtOnce = 64
 	asksAgain   = 100  // of an idle crowd's connections
-	ownFiles    = 1000 // of this process, beside the crowd's sockets
+	ownFiles    = 4000 // of this process, beside the crowd's sockets: of other tests too
 )
 
 // overcrowd holds more connections than the server takes: 10,000 are idle and
@@ -106,7 +106,7 @@ const busyPipeline = 16
 // until the crowd has.
 func busyShard(ctx context.Context, s *siege, rng *rand.Rand) error {
 	over := make(chan struct{})
-	n := 3 + rng.IntN(6)
+	n := s.many(rng, 3, 8)
 	faults := make([]error, n)
 	var begun, all sync.WaitGroup
 	for i := range n {

@@ -17,7 +17,7 @@ import (
 // resets writes pipelines of sends that break off anywhere, and ends with RST.
 // Whether a whole one of them was done, nobody knows.
 func resets(ctx context.Context, s *siege, rng *rand.Rand) error {
-	peers := make([]*rand.Rand, 50+rng.IntN(150))
+	peers := make([]*rand.Rand, s.many(rng, 50, 200))
 	for i := range peers {
 		peers[i] = rand.New(rand.NewPCG(rng.Uint64(), 0))
 	}
@@ -48,7 +48,7 @@ const longPipeline = 100_000
 // longPipelines writes 100,000 requests at once, whose answers are all there and
 // in their order: pings, and sends with rising indexes.
 func longPipelines(ctx context.Context, s *siege, rng *rand.Rand) error {
-	return several(ctx, s, 1+rng.IntN(2), func(int) error {
+	return several(ctx, s, s.many(rng, 1, 2), func(int) error {
 		out, sends := s.alternating(longPipeline)
 		c, err := wire.Dial(s.server) // behind the making of it, which takes its time
 		if err != nil {
@@ -115,7 +115,7 @@ func inOrder(c *wire.Conn, sends []check.Send) error {
 // garbage is what is no protocol of ours. Whatever it is, each answer is one, and
 // the connection is closed.
 func garbage(ctx context.Context, s *siege, rng *rand.Rand) error {
-	pieces := make([][]byte, 10+rng.IntN(40))
+	pieces := make([][]byte, s.many(rng, 10, 50))
 	for i := range pieces {
 		pieces[i] = nonsense(rng, i%nonsenses)
 	}

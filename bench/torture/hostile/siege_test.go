@@ -32,7 +32,7 @@ const (
 
 	// frameTimeout is short, for a server of few peers: where many keep a machine
 	// busy, an honest one's request may take longer.
-	frameTimeout = 6 * time.Second
+	frameTimeout = 8 * time.Second
 )
 
 // What a siege is prepared with.
@@ -52,6 +52,19 @@ type siege struct {
 	serial     atomic.Int64 // of attackers' texts
 
 	resident footprint // of process
+	modest   bool      // the round is a short one
+}
+
+// modestRounds are a plain run's: its attacks are as small as they come. A campaign's
+// others are drawn.
+const modestRounds = 2
+
+// many draws how many peers an attack has.
+func (s *siege) many(rng *rand.Rand, least, most int) int {
+	if s.modest {
+		return least
+	}
+	return least + rng.IntN(most-least+1)
 }
 
 // newSiege prepares a siege of a server that has just started.
@@ -113,6 +126,7 @@ func (s *siege) page() []byte {
 func (s *siege) round(c *campaign.Campaign, attacks []attack) {
 	s.t.Helper()
 	before := s.steps()
+	s.modest = c.Round() < modestRounds
 	s.work()
 	stopWatch := s.watch()
 	s.make(c.Rand(), attacks)

@@ -21,7 +21,7 @@ const (
 // silentReaders ask for gigabytes and read nothing. Each is closed.
 func silentReaders(ctx context.Context, s *siege, rng *rand.Rand) error {
 	part := repeat(s.page(), floodPart)
-	return several(ctx, s, 2+rng.IntN(5), func(int) error {
+	return several(ctx, s, s.many(rng, 2, 6), func(int) error {
 		c, err := wire.Dial(s.server)
 		if err != nil {
 			return err
@@ -38,7 +38,7 @@ func silentReaders(ctx context.Context, s *siege, rng *rand.Rand) error {
 // each is closed.
 func slowReaders(ctx context.Context, s *siege, rng *rand.Rand) error {
 	part := repeat(s.page(), floodPart)
-	return several(ctx, s, 1+rng.IntN(4), func(int) error {
+	return several(ctx, s, s.many(rng, 1, 4), func(int) error {
 		c, err := wire.Dial(s.server)
 		if err != nil {
 			return err
@@ -79,7 +79,7 @@ func deaf(ctx context.Context, s *siege, rng *rand.Rand) error {
 	}
 	atMost := []int{floodBytes, floodBytes, floodBytes, discarded}
 	first := rng.IntN(len(wrong))
-	return several(ctx, s, 1+rng.IntN(len(wrong)), func(i int) error {
+	return several(ctx, s, s.many(rng, 1, len(wrong)), func(i int) error {
 		c, err := wire.Dial(s.server)
 		if err != nil {
 			return err
@@ -100,7 +100,7 @@ func drips(ctx context.Context, s *siege, rng *rand.Rand) error {
 	small := codec.AppendPingRequest(nil)
 	parts := [][]byte{nil, small[:2], small[:4], small[:len(small)-1], whole[:4]}
 	large := rng.IntN(24) // a mebibyte but for its last byte
-	return several(ctx, s, 20+rng.IntN(180), func(i int) error {
+	return several(ctx, s, s.many(rng, 20, 200), func(i int) error {
 		c, err := wire.Dial(s.server)
 		if err != nil {
 			return err
@@ -122,7 +122,7 @@ const mostVanishing = 128 << 10
 
 // vanish asks for pages, reads a part of the first, and goes, in order or not.
 func vanish(ctx context.Context, s *siege, rng *rand.Rand) error {
-	reads := make([]int64, 8+rng.IntN(16))
+	reads := make([]int64, s.many(rng, 8, 24))
 	for i := range reads {
 		reads[i] = rng.Int64N(mostVanishing)
 	}

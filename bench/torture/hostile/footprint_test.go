@@ -16,9 +16,8 @@ import (
 const (
 	watchTime = time.Second / 20 // between two looks
 
-	// flatRounds is how many rounds tell whether it grows, at least: of fewer, the
-	// first third is those that fill the caches.
-	flatRounds = 90
+	warmRounds = 30 // fill the caches and count for nothing
+	flatRounds = 90 // behind them tell whether it grows, at least
 	// growth is how much more it may be in the last third of the rounds than in the
 	// first, in per cent: what the draw of attacks may do to the median of thirty.
 	growth = 25
@@ -59,13 +58,17 @@ func (f *footprint) grown() string {
 	if highest := f.highest.Load(); highest > explained {
 		return fmt.Sprintf("the server has had %d MiB resident; its configuration explains %d MiB", highest>>20, explained>>20)
 	}
-	first, last := thirds(f.rounds)
-	if len(f.rounds) >= flatRounds && last > first+first*growth/100 {
+	warm := f.warm()
+	first, last := thirds(warm)
+	if len(warm) >= flatRounds && last > first+first*growth/100 {
 		return fmt.Sprintf("the server's memory grows: %d rounds, %d MiB resident in the first third, %d MiB in the last",
 			len(f.rounds), first>>20, last>>20)
 	}
 	return ""
 }
+
+// warm is the rounds that count.
+func (f *footprint) warm() []int64 { return f.rounds[min(warmRounds, len(f.rounds)):] }
 
 // thirds are the medians of the first third of what was measured, and of the last:
 // 0 where there are not three.
@@ -92,7 +95,7 @@ func (s *siege) weigh(c *campaign.Campaign) {
 		s.t.Error(fault)
 	}
 	enter := func(what string, bytes int64) { c.Add(what, bytes>>20-c.Total(what)) }
-	first, last := thirds(s.resident.rounds)
+	first, last := thirds(s.resident.warm())
 	enter("MiB resident at the start", s.resident.first.Load())
 	enter("MiB resident at most", s.resident.highest.Load())
 	enter("MiB resident in the first third", first)
@@ -127,11 +130,18 @@ func TestMemoryThatGrowsIsSeen(t *testing.T) {
 		}
 		return lowest
 	}
+	const enough = warmRounds + flatRounds
 	flat := func(i int) int64 { return 200<<20 + int64(i%7)<<20 }
-	rising := func(i int) int64 { return flat(i) + int64(i)<<20 }
+	rising := func(i int) int64 { return flat(i) + int64(i)<<21 }
 	once := func(i int) int64 {
-		if i == flatRounds-1 {
+		if i == enough-1 {
 			return 10 * flat(i)
+		}
+		return flat(i)
+	}
+	warming := func(i int) int64 {
+		if i < warmRounds {
+			return flat(i) / 10
 		}
 		return flat(i)
 	}
@@ -140,12 +150,13 @@ func TestMemoryThatGrowsIsSeen(t *testing.T) {
 		highest int64
 		fault   bool
 	}{
-		"none":           {},
-		"flat":           {rounds: rounds(flatRounds, flat)},
-		"driven up once": {rounds: rounds(flatRounds, once)},
-		"rising":         {rounds: rounds(flatRounds, rising), fault: true},
-		"too few":        {rounds: rounds(flatRounds-1, rising)},
-		"unexplained":    {highest: explained + 1, fault: true},
+		"none":               {},
+		"flat":               {rounds: rounds(enough, flat)},
+		"driven up once":     {rounds: rounds(enough, once)},
+		"rising as it warms": {rounds: rounds(enough, warming)},
+		"rising":             {rounds: rounds(enough, rising), fault: true},
+		"too few":            {rounds: rounds(enough-1, rising)},
+		"unexplained":        {highest: explained + 1, fault: true},
 	} {
 		f := footprint{rounds: test.rounds}
 		f.highest.Store(test.highest)

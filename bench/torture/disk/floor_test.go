@@ -47,14 +47,7 @@ func reachFloor(t *testing.T, c *campaign.Campaign) {
 
 	filled.drop()
 	w.volume = w.volume.grow(w.volume.size + spare)
-	before := w.counts.acked.Load()
-	w.load()
-	w.eventually("with space there are writes", func() bool { return w.counts.acked.Load() > before+100 })
-	w.rest()
-	enter(c, w.check())
-	if status := w.server.Stop(t); status != 0 {
-		t.Errorf("exit status %d:\n%s", status, tail(w.server.Output()))
-	}
+	w.awaitWrites(c)
 }
 
 // awaitRefusals waits until writes were refused and reads were not.

@@ -39,13 +39,19 @@ func fillUp(t *testing.T, c *campaign.Campaign) {
 	w.volume = w.volume.grow(w.volume.size + spare)
 	w.restart()
 	enter(c, w.check())
+	w.awaitWrites(c)
+}
+
+// awaitWrites has writes go on, now that there is space, and the server stop well.
+func (w *world) awaitWrites(c *campaign.Campaign) {
+	w.t.Helper()
 	before := w.counts.acked.Load()
 	w.load()
 	w.eventually("with space there are writes", func() bool { return w.counts.acked.Load() > before+100 })
 	w.rest()
 	enter(c, w.check())
-	if status := w.server.Stop(t); status != 0 {
-		t.Errorf("exit status %d:\n%s", status, tail(w.server.Output()))
+	if status := w.server.Stop(w.t); status != 0 {
+		w.t.Errorf("exit status %d:\n%s", status, tail(w.server.Output()))
 	}
 }
 

@@ -18,18 +18,28 @@ const (
 	sipEvery   = time.Millisecond
 )
 
+// dialNarrow connects with a kernel's buffer that holds little of what is not read.
+func (s *siege) dialNarrow() (*wire.Conn, error) {
+	c, err := wire.Dial(s.server)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.SetReadBuffer(smallRead); err != nil {
+		c.Reset()
+		return nil, err
+	}
+	return c, nil
+}
+
 // silentReaders ask for gigabytes and read nothing. Each is closed.
 func silentReaders(ctx context.Context, s *siege, rng *rand.Rand) error {
 	part := repeat(s.page(), floodPart)
 	return several(ctx, s, s.many(rng, 2, 6), func(int) error {
-		c, err := wire.Dial(s.server)
+		c, err := s.dialNarrow()
 		if err != nil {
 			return err
 		}
 		defer c.Reset()
-		if err := c.SetReadBuffer(smallRead); err != nil {
-			return err
-		}
 		return flooding(c, part, floodBytes)
 	})
 }
@@ -39,14 +49,11 @@ func silentReaders(ctx context.Context, s *siege, rng *rand.Rand) error {
 func slowReaders(ctx context.Context, s *siege, rng *rand.Rand) error {
 	part := repeat(s.page(), floodPart)
 	return several(ctx, s, s.many(rng, 1, 4), func(int) error {
-		c, err := wire.Dial(s.server)
+		c, err := s.dialNarrow()
 		if err != nil {
 			return err
 		}
 		defer c.Reset()
-		if err := c.SetReadBuffer(smallRead); err != nil {
-			return err
-		}
 		sipped := make(chan struct{})
 		go func() {
 			defer close(sipped)
@@ -80,14 +87,11 @@ func deaf(ctx context.Context, s *siege, rng *rand.Rand) error {
 	atMost := []int{floodBytes, floodBytes, floodBytes, discarded}
 	first := rng.IntN(len(wrong))
 	return several(ctx, s, s.many(rng, 1, len(wrong)), func(i int) error {
-		c, err := wire.Dial(s.server)
+		c, err := s.dialNarrow()
 		if err != nil {
 			return err
 		}
 		defer c.Reset()
-		if err := c.SetReadBuffer(smallRead); err != nil {
-			return err
-		}
 		kind := (first + i) % len(wrong)
 		return flooding(c, repeat(wrong[kind], 5*floodPart), atMost[kind])
 	})

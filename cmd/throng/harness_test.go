@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // hangGuard ends a wait that would never end. No test asserts how long anything takes.
@@ -146,6 +148,18 @@ func (s *server) stop(t testing.TB) int {
 	must(t, s.cmd.Process.Signal(syscall.SIGTERM))
 	s.await(t)
 	return s.cmd.ProcessState.ExitCode()
+}
+
+// freeze stops the server's every thread, and returns when the last has stopped: until thaw it writes nothing, and keeps
+// its locks and its port.
+func (s *server) freeze(t testing.TB) (thaw func()) {
+	t.Helper()
+	must(t, s.cmd.Process.Signal(syscall.SIGSTOP))
+	must(t, unix.Waitid(unix.P_PID, s.cmd.Process.Pid, nil, unix.WSTOPPED, nil))
+	return func() {
+		t.Helper()
+		must(t, s.cmd.Process.Signal(syscall.SIGCONT))
+	}
 }
 
 func (s *server) await(t testing.TB) {

@@ -1,0 +1,57 @@
+// What the server's C library keeps: with cgo, Pebble's cache and memtables are its.
+
+package main_test
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// arenaBytes is what glibc reserves for an arena, and the boundary at which it begins (HEAP_MAX_SIZE in its malloc).
+const arenaBytes = 64 << 20
+
+// arenas counts the places, besides the first, in which the server's C library keeps what is freed.
+func (s *server) arenas(t testing.TB) (count int) {
+	t.Helper()
+	maps, err := os.Open(fmt.Sprintf("/proc/%d/maps", s.cmd.Process.Pid))
+	must(t, err)
+	defer maps.Close()
+	var begun, end uint64 // of the used part of what may be an arena
+	for lines := bufio.NewScanner(maps); lines.Scan(); {
+		var from, to uint64
+		var access string
+		_, err := fmt.Sscanf(lines.Text(), "%x-%x %s", &from, &to, &access)
+		must(t, err)
+		switch {
+		case strings.HasPrefix(access, "rw-p") && from%arenaBytes == 0:
+			begun, end = from, to
+		case strings.HasPrefix(access, "---p") && from == end && to == begun+arenaBytes:
+			count++
+		}
+	}
+	return count
+}
+
+// Each arena keeps what was freed in it, so a cache that is full in one grows in another: memory would rise for hours.
+func TestPebblesMemoryIsInOnePlace(t *testing.T) {
+	s := start(t)
+	var posting sync.WaitGroup
+	for range 8 {
+		c := s.dial(t)
+		u := c.register(t)
+		chat := c.group(t, u)
+		posting.Go(func() {
+			for range 50 {
+				c.post(t, u, chat, "hello")
+			}
+		})
+	}
+	posting.Wait()
+	if n := s.arenas(t); n > 0 {
+		t.Errorf("%d arenas of malloc besides the first", n)
+	}
+}

@@ -17,14 +17,18 @@ const (
 	watchTime = time.Second / 20 // between two looks
 
 	warmRounds = 30 // fill the caches and count for nothing
-	flatRounds = 90 // behind them tell whether it grows, at least
-	// growth is how much more it may be in the last third of the rounds than in the
-	// first, in per cent: what the draw of attacks may do to the median of thirty.
+
+	// A round's garbage may outlive the round: Go collects when the heap has doubled, and
+	// gives memory back as the machine has time. The lowest of so many rounds in a row is
+	// what the server keeps, its floor.
+	floorRounds = 10
+	flatFloors  = 9 // tell whether it grows, at least
+	// growth is how much more the floors may be in the last third than in the first, in
+	// per cent.
 	growth = 25
 )
 
-// footprint is what memory a server has resident, in bytes. A round's lowest is what
-// it is held against other rounds by: the rest is garbage of its attacks.
+// footprint is what memory a server has resident, in bytes.
 type footprint struct {
 	first, highest atomic.Int64 // of all looks
 	lowest         atomic.Int64 // of this round's; 0: there is none yet
@@ -58,17 +62,24 @@ func (f *footprint) grown() string {
 	if highest := f.highest.Load(); highest > explained {
 		return fmt.Sprintf("the server has had %d MiB resident; its configuration explains %d MiB", highest>>20, explained>>20)
 	}
-	warm := f.warm()
-	first, last := thirds(warm)
-	if len(warm) >= flatRounds && last > first+first*growth/100 {
+	floors := f.floors()
+	first, last := thirds(floors)
+	if len(floors) >= flatFloors && last > first+first*growth/100 {
 		return fmt.Sprintf("the server's memory grows: %d rounds, %d MiB resident in the first third, %d MiB in the last",
 			len(f.rounds), first>>20, last>>20)
 	}
 	return ""
 }
 
-// warm is the rounds that count.
-func (f *footprint) warm() []int64 { return f.rounds[min(warmRounds, len(f.rounds)):] }
+// floors are the lowest of each floorRounds whole, of the rounds that count.
+func (f *footprint) floors() (floors []int64) {
+	for rounds := range slices.Chunk(f.rounds[min(warmRounds, len(f.rounds)):], floorRounds) {
+		if len(rounds) == floorRounds {
+			floors = append(floors, slices.Min(rounds))
+		}
+	}
+	return floors
+}
 
 // thirds are the medians of the first third of what was measured, and of the last:
 // 0 where there are not three.
@@ -95,11 +106,11 @@ func (s *siege) weigh(c *campaign.Campaign) {
 		s.t.Error(fault)
 	}
 	enter := func(what string, bytes int64) { c.Add(what, bytes>>20-c.Total(what)) }
-	first, last := thirds(s.resident.warm())
+	first, last := thirds(s.resident.floors())
 	enter("MiB resident at the start", s.resident.first.Load())
 	enter("MiB resident at most", s.resident.highest.Load())
-	enter("MiB resident in the first third", first)
-	enter("MiB resident in the last third", last)
+	enter("MiB resident at the floor of the first third", first)
+	enter("MiB resident at the floor of the last third", last)
 }
 
 // watch notes what memory the server has resident, until stop is called.
@@ -130,7 +141,7 @@ func TestMemoryThatGrowsIsSeen(t *testing.T) {
 		}
 		return lowest
 	}
-	const enough = warmRounds + flatRounds
+	const enough = warmRounds + flatFloors*floorRounds
 	flat := func(i int) int64 { return 200<<20 + int64(i%7)<<20 }
 	rising := func(i int) int64 { return flat(i) + int64(i)<<21 }
 	once := func(i int) int64 {
@@ -138,6 +149,12 @@ func TestMemoryThatGrowsIsSeen(t *testing.T) {
 			return 10 * flat(i)
 		}
 		return flat(i)
+	}
+	littered := func(i int) int64 { // with garbage, more and more of it, but for one round in ten
+		if i%floorRounds == 0 {
+			return flat(i)
+		}
+		return rising(i)
 	}
 	warming := func(i int) int64 {
 		if i < warmRounds {
@@ -154,6 +171,7 @@ func TestMemoryThatGrowsIsSeen(t *testing.T) {
 		"flat":               {rounds: rounds(enough, flat)},
 		"driven up once":     {rounds: rounds(enough, once)},
 		"rising as it warms": {rounds: rounds(enough, warming)},
+		"littered":           {rounds: rounds(enough, littered)},
 		"rising":             {rounds: rounds(enough, rising), fault: true},
 		"too few":            {rounds: rounds(enough-1, rising)},
 		"unexplained":        {highest: explained + 1, fault: true},

@@ -18,22 +18,22 @@ const (
 
 	warmRounds = 30 // fill the caches and count for nothing
 
-	// A round's garbage may outlive the round: Go collects when the heap has doubled, and
-	// gives memory back as the machine has time. The lowest of so many rounds in a row is
-	// what the server keeps, its floor.
-	floorRounds = 10
-	flatFloors  = 9 // tell whether it grows, at least
-	// growth is how much more the floors may be in the last third than in the first, in
-	// per cent.
+	// What attacks leave to Go's garbage stays until Go collects, at the latest two
+	// minutes on, and goes back to the kernel as the machine has time: so every
+	// restRounds the server is left alone for restTime, and what it has then it keeps.
+	restRounds = 60
+	restTime   = 150 * time.Second
+
+	// growth is how much more it may keep in the end than at first, in per cent.
 	growth = 25
 )
 
 // footprint is what memory a server has resident, in bytes.
 type footprint struct {
-	first, highest atomic.Int64 // of all looks
-	lowest         atomic.Int64 // of this round's; 0: there is none yet
+	first, highest, latest atomic.Int64 // of all looks
 
-	rounds []int64 // the lowest of each that has ended; the test's
+	rounds int     // that have ended; the test's, like all below
+	rests  []int64 // what it has kept in each rest
 }
 
 // look notes what the process has now. One goroutine looks at a time.
@@ -44,73 +44,65 @@ func (f *footprint) look(pid int) error {
 	}
 	f.first.CompareAndSwap(0, use.Resident)
 	f.highest.Store(max(f.highest.Load(), use.Resident))
-	if lowest := f.lowest.Load(); lowest == 0 || use.Resident < lowest {
-		f.lowest.Store(use.Resident)
-	}
+	f.latest.Store(use.Resident)
 	return nil
 }
 
-// endRound takes a last look at a round.
-func (f *footprint) endRound(pid int) error {
-	err := f.look(pid)
-	f.rounds = append(f.rounds, f.lowest.Swap(0))
-	return err
+// endRound notes that a round has ended, and reports whether a rest is due.
+func (f *footprint) endRound() (rest bool) {
+	f.rounds++
+	return f.rounds >= warmRounds && (f.rounds-warmRounds)%restRounds == 0
 }
 
-// grown says what is wrong with the rounds so far; "" where nothing is.
+// rest notes what the server keeps, once it was left alone for restTime.
+func (f *footprint) rest() { f.rests = append(f.rests, f.latest.Load()) }
+
+// grown says what is wrong so far; "" where nothing is.
 func (f *footprint) grown() string {
 	if highest := f.highest.Load(); highest > explained {
 		return fmt.Sprintf("the server has had %d MiB resident; its configuration explains %d MiB", highest>>20, explained>>20)
 	}
-	floors := f.floors()
-	first, last := thirds(floors)
-	if len(floors) >= flatFloors && last > first+first*growth/100 {
-		return fmt.Sprintf("the server's memory grows: %d rounds, %d MiB resident in the first third, %d MiB in the last",
-			len(f.rounds), first>>20, last>>20)
+	if first, last := f.kept(); last > first+first*growth/100 {
+		return fmt.Sprintf("the server's memory grows: %d rounds, %d MiB kept at first, %d MiB in the end",
+			f.rounds, first>>20, last>>20)
 	}
 	return ""
 }
 
-// floors are the lowest of each floorRounds whole, of the rounds that count.
-func (f *footprint) floors() (floors []int64) {
-	for rounds := range slices.Chunk(f.rounds[min(warmRounds, len(f.rounds)):], floorRounds) {
-		if len(rounds) == floorRounds {
-			floors = append(floors, slices.Min(rounds))
-		}
-	}
-	return floors
-}
-
-// thirds are the medians of the first third of what was measured, and of the last:
-// 0 where there are not three.
-func thirds(measured []int64) (first, last int64) {
-	n := len(measured) / 3
-	if n == 0 {
+// kept is what it has kept in the first rest and in the last; 0 where there is none.
+func (f *footprint) kept() (first, last int64) {
+	if len(f.rests) == 0 {
 		return 0, 0
 	}
-	return median(measured[:n]), median(measured[len(measured)-n:])
+	return f.rests[0], f.rests[len(f.rests)-1]
 }
 
-func median(of []int64) int64 {
-	return slices.Sorted(slices.Values(of))[len(of)/2]
-}
-
-// weigh holds the server's memory against what is explained and against earlier
-// rounds, and enters it: the sums are the values of the run that has ended last.
+// weigh holds the server's memory against what is explained and against what it has
+// kept before, and enters it: the sums are the values of the run that has ended last.
 func (s *siege) weigh(c *campaign.Campaign) {
 	s.t.Helper()
-	if err := s.resident.endRound(s.process.Pid()); err != nil {
+	rest := s.resident.endRound()
+	if rest {
+		time.Sleep(restTime)
+	}
+	if err := s.resident.look(s.process.Pid()); err != nil {
 		s.t.Fatal(err)
+	}
+	if rest {
+		s.resident.rest()
 	}
 	if fault := s.resident.grown(); fault != "" {
 		s.t.Error(fault)
 	}
 	enter := func(what string, bytes int64) { c.Add(what, bytes>>20-c.Total(what)) }
-	first, last := thirds(s.resident.floors())
+	first, last := s.resident.kept()
 	enter("MiB resident at the start", s.resident.first.Load())
 	enter("MiB resident at most", s.resident.highest.Load())
-	enter("MiB resident at the floor of the first third", first)
-	enter("MiB resident at the floor of the last third", last)
+	enter("MiB kept in the first rest", first)
+	enter("MiB kept in the last rest", last)
+	if rest {
+		s.t.Logf("after %d rounds and a rest the server keeps %d MiB", s.resident.rounds, last>>20)
+	}
 }
 
 // watch notes what memory the server has resident, until stop is called.
@@ -132,54 +124,35 @@ func (s *siege) watch() (stop func()) {
 	return func() { close(over); watching.Wait() }
 }
 
-// Memory that rises from round to round is a fault, once there are rounds enough to
-// tell; a flat one that a single round has driven up is none, below what is explained.
+// Memory that is kept and rises is a fault; one that stays is none, below what is
+// explained.
 func TestMemoryThatGrowsIsSeen(t *testing.T) {
-	rounds := func(n int, of func(i int) int64) (lowest []int64) {
-		for i := range n {
-			lowest = append(lowest, of(i))
-		}
-		return lowest
-	}
-	const enough = warmRounds + flatFloors*floorRounds
-	flat := func(i int) int64 { return 200<<20 + int64(i%7)<<20 }
-	rising := func(i int) int64 { return flat(i) + int64(i)<<21 }
-	once := func(i int) int64 {
-		if i == enough-1 {
-			return 10 * flat(i)
-		}
-		return flat(i)
-	}
-	littered := func(i int) int64 { // with garbage, more and more of it, but for one round in ten
-		if i%floorRounds == 0 {
-			return flat(i)
-		}
-		return rising(i)
-	}
-	warming := func(i int) int64 {
-		if i < warmRounds {
-			return flat(i) / 10
-		}
-		return flat(i)
-	}
+	const mib = 1 << 20
 	for name, test := range map[string]struct {
-		rounds  []int64
+		rests   []int64
 		highest int64
 		fault   bool
 	}{
-		"none":               {},
-		"flat":               {rounds: rounds(enough, flat)},
-		"driven up once":     {rounds: rounds(enough, once)},
-		"rising as it warms": {rounds: rounds(enough, warming)},
-		"littered":           {rounds: rounds(enough, littered)},
-		"rising":             {rounds: rounds(enough, rising), fault: true},
-		"too few":            {rounds: rounds(enough-1, rising)},
-		"unexplained":        {highest: explained + 1, fault: true},
+		"none":        {},
+		"one rest":    {rests: []int64{200 * mib}},
+		"flat":        {rests: []int64{200 * mib, 210 * mib, 190 * mib}},
+		"rising":      {rests: []int64{200 * mib, 230 * mib, 260 * mib}, fault: true},
+		"unexplained": {highest: explained + 1, fault: true},
 	} {
-		f := footprint{rounds: test.rounds}
+		f := footprint{rests: test.rests}
 		f.highest.Store(test.highest)
 		if fault := f.grown(); (fault != "") != test.fault {
 			t.Errorf("%s: %q", name, fault)
 		}
+	}
+	var f footprint
+	var due []int
+	for f.rounds < warmRounds+2*restRounds {
+		if f.endRound() {
+			due = append(due, f.rounds)
+		}
+	}
+	if want := []int{warmRounds, warmRounds + restRounds, warmRounds + 2*restRounds}; !slices.Equal(due, want) {
+		t.Errorf("rests are due after %v rounds, not %v", due, want)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"slices"
@@ -32,7 +33,8 @@ func (s *server) drainNow(t tb) <-chan error {
 // answered 503, in its turn; who connects is turned away; then Run ends.
 func TestDrainFinishesWhatWasAccepted(t *testing.T) {
 	t.Parallel()
-	b := startBlocked(t)
+	gaveUp := &warnings{}
+	b := startBlocked(t, func(c *Config, _ *shards.Config) { c.Logger = slog.New(gaveUp) })
 	c, idle := dial(t, b.addr), dial(t, b.addr)
 	idle.asks(t, ping, pong)
 	c.send(t, b.p.says(b.stuck, "1"), b.p.reads(b.stuck, 2, 1), stranger().logsIn(), b.p.findsChats(codec.MaxChat))
@@ -64,7 +66,18 @@ func TestDrainFinishesWhatWasAccepted(t *testing.T) {
 	if got := b.connections.Load(); got != 0 {
 		t.Errorf("%d connections are left", got)
 	}
+	if said := gaveUp.take(); len(said) > 0 { // where it did, all may have come in time by luck
+		t.Errorf("the drain complains: %q", said)
+	}
 }
+
+// warnings are complaints that begin with a warning.
+type warnings struct{ complaints }
+
+func (w *warnings) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelWarn }
+
+func (w *warnings) WithAttrs([]slog.Attr) slog.Handler { return w }
+func (w *warnings) WithGroup(string) slog.Handler      { return w }
 
 // A request that takes two ways, such as a create, is finished too.
 func TestDrainFinishesWhatIsHalfDone(t *testing.T) {

@@ -18,11 +18,11 @@ const (
 
 	warmRounds = 30 // fill the caches and count for nothing
 
-	// What attacks leave to Go's garbage stays until Go collects, at the latest two
-	// minutes on, and goes back to the kernel as the machine has time: so every
+	// What attacks leave to Go's garbage stays until Go collects, in an idle process two
+	// to three minutes on, and goes back to the kernel as the machine has time: so every
 	// restRounds the server is left alone for restTime, and what it has then it keeps.
 	restRounds = 60
-	restTime   = 150 * time.Second
+	restTime   = 4 * time.Minute
 
 	// growth is how much more it may keep in the end than at first, in per cent.
 	growth = 25

@@ -33,7 +33,7 @@ func (s *server) drainNow(t tb) <-chan error {
 // answered 503, in its turn; who connects is turned away; then Run ends.
 func TestDrainFinishesWhatWasAccepted(t *testing.T) {
 	t.Parallel()
-	gaveUp := &warnings{}
+	gaveUp := &complaints{least: slog.LevelWarn}
 	b := startBlocked(t, func(c *Config, _ *shards.Config) { c.Logger = slog.New(gaveUp) })
 	c, idle := dial(t, b.addr), dial(t, b.addr)
 	idle.asks(t, ping, pong)
@@ -70,14 +70,6 @@ func TestDrainFinishesWhatWasAccepted(t *testing.T) {
 		t.Errorf("the drain complains: %q", said)
 	}
 }
-
-// warnings are complaints that begin with a warning.
-type warnings struct{ complaints }
-
-func (w *warnings) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelWarn }
-
-func (w *warnings) WithAttrs([]slog.Attr) slog.Handler { return w }
-func (w *warnings) WithGroup(string) slog.Handler      { return w }
 
 // A request that takes two ways, such as a create, is finished too.
 func TestDrainFinishesWhatIsHalfDone(t *testing.T) {

@@ -71,7 +71,7 @@ type server struct {
 // start runs a server: by default on a disk in memory, with two shards.
 func start(t tb, adjust ...option) *server {
 	t.Helper()
-	said := &complaints{}
+	said := &complaints{least: slog.LevelError}
 	ready := make(chan string, 1)
 	config := Config{
 		Listen: "127.0.0.1:0",
@@ -170,14 +170,16 @@ func (s *server) inFlight(t tb, c *client) (n int) {
 	return n
 }
 
-// complaints collects the errors that a server logs.
+// complaints collects what a server logs that is so bad at least.
 type complaints struct {
+	least slog.Level
+
 	mu   sync.Mutex
 	said []string
 }
 
 func (c *complaints) Enabled(_ context.Context, level slog.Level) bool {
-	return level >= slog.LevelError
+	return level >= c.least
 }
 
 func (c *complaints) Handle(_ context.Context, r slog.Record) error {

@@ -3,7 +3,6 @@
 package main_test
 
 import (
-	"bufio"
 	"fmt"
 	"os"
 	"strings"
@@ -17,14 +16,13 @@ const arenaBytes = 64 << 20
 // arenas counts the places, besides the first, in which the server's C library keeps what is freed.
 func (s *server) arenas(t testing.TB) (count int) {
 	t.Helper()
-	maps, err := os.Open(fmt.Sprintf("/proc/%d/maps", s.cmd.Process.Pid))
+	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", s.cmd.Process.Pid))
 	must(t, err)
-	defer maps.Close()
 	var begun, end uint64 // of the used part of what may be an arena
-	for lines := bufio.NewScanner(maps); lines.Scan(); {
+	for line := range strings.Lines(string(maps)) {
 		var from, to uint64
 		var access string
-		_, err := fmt.Sscanf(lines.Text(), "%x-%x %s", &from, &to, &access)
+		_, err := fmt.Sscanf(line, "%x-%x %s", &from, &to, &access)
 		must(t, err)
 		switch {
 		case strings.HasPrefix(access, "rw-p") && from%arenaBytes == 0:
@@ -36,7 +34,7 @@ func (s *server) arenas(t testing.TB) (count int) {
 	return count
 }
 
-// Each arena keeps what was freed in it, so a cache that is full in one grows in another: memory would rise for hours.
+// Each arena keeps what was freed in it, so a cache that is full in one grows in another: memory would go on rising.
 func TestPebblesMemoryIsInOnePlace(t *testing.T) {
 	s := start(t)
 	var posting sync.WaitGroup

@@ -30,22 +30,21 @@ const (
 
 // footprint is what memory a server has resident, in bytes.
 type footprint struct {
-	first, highest, latest atomic.Int64 // of all looks
+	first, highest atomic.Int64 // of all looks
 
 	rounds int     // that have ended; the test's, like all below
 	rests  []int64 // what it has kept in each rest
 }
 
-// look notes what the process has now. One goroutine looks at a time.
-func (f *footprint) look(pid int) error {
+// look notes and returns what the process has now. One goroutine looks at a time.
+func (f *footprint) look(pid int) (now int64, err error) {
 	use, err := system.ProcessUsage(pid, false)
 	if err != nil {
-		return fmt.Errorf("the server is gone: %w", err)
+		return 0, fmt.Errorf("the server is gone: %w", err)
 	}
 	f.first.CompareAndSwap(0, use.Resident)
 	f.highest.Store(max(f.highest.Load(), use.Resident))
-	f.latest.Store(use.Resident)
-	return nil
+	return use.Resident, nil
 }
 
 // endRound notes that a round has ended, and reports whether a rest is due.
@@ -53,9 +52,6 @@ func (f *footprint) endRound() (rest bool) {
 	f.rounds++
 	return f.rounds >= warmRounds && (f.rounds-warmRounds)%restRounds == 0
 }
-
-// rest notes what the server keeps, once it was left alone for restTime.
-func (f *footprint) rest() { f.rests = append(f.rests, f.latest.Load()) }
 
 // grown says what is wrong so far; "" where nothing is.
 func (f *footprint) grown() string {
@@ -85,11 +81,13 @@ func (s *siege) weigh(c *campaign.Campaign) {
 	if rest {
 		time.Sleep(restTime)
 	}
-	if err := s.resident.look(s.process.Pid()); err != nil {
+	now, err := s.resident.look(s.process.Pid())
+	if err != nil {
 		s.t.Fatal(err)
 	}
 	if rest {
-		s.resident.rest()
+		s.resident.rests = append(s.resident.rests, now)
+		s.t.Logf("after %d rounds and a rest the server keeps %d MiB", s.resident.rounds, now>>20)
 	}
 	if fault := s.resident.grown(); fault != "" {
 		s.t.Error(fault)
@@ -100,9 +98,6 @@ func (s *siege) weigh(c *campaign.Campaign) {
 	enter("MiB resident at most", s.resident.highest.Load())
 	enter("MiB kept in the first rest", first)
 	enter("MiB kept in the last rest", last)
-	if rest {
-		s.t.Logf("after %d rounds and a rest the server keeps %d MiB", s.resident.rounds, last>>20)
-	}
 }
 
 // watch notes what memory the server has resident, until stop is called.
@@ -111,7 +106,7 @@ func (s *siege) watch() (stop func()) {
 	var watching sync.WaitGroup
 	watching.Go(func() {
 		for {
-			if err := s.resident.look(s.process.Pid()); err != nil {
+			if _, err := s.resident.look(s.process.Pid()); err != nil {
 				s.fault("%v", err)
 			}
 			select {

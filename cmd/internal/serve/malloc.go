@@ -4,7 +4,7 @@ package serve
 
 // With cgo, Pebble's block cache and memtables are the C library's, and glibc gives up to eight arenas a core to the
 // threads that ask. Each keeps what was freed in it, and a cache that is full on one thread grows on another: a server's
-// memory rose for hours. One arena serves the few large blocks that are asked for. The threshold is glibc's own
+// memory rose for as long as it was watched. One arena serves the few large blocks that are asked for. The threshold is glibc's own
 // first one (mallopt(3)), in bytes; setting it keeps it from rising to the size of a memtable, which would then be cut from
 // the heap and leave a hole there.
 //

@@ -99,6 +99,8 @@ func TestEachSettingIsChecked(t *testing.T) {
 		{"--listen", "127.0.0.1"},
 		{"--listen", "127.0.0.1:port"},
 		{"--listen", "127.0.0.1:99999"},
+		{"--debug-listen", "nowhere"},
+		{"--debug-listen", "127.0.0.1:port"},
 		{"--sync", "ALWAYS?"},
 		{"--sync", ""},
 		{"--shards", "-1"},

@@ -14,7 +14,7 @@ import (
 // The server's limits of memory are small, so that what the attacks cost shows.
 func besieged() []string {
 	return []string{
-		"--memory", strconv.Itoa(memory), "--shards", strconv.Itoa(shardCount),
+		"--memory", strconv.Itoa(memory), "--shards", strconv.Itoa(shardCount), "--debug-listen", "127.0.0.1:0",
 	}
 }
 
@@ -44,6 +44,11 @@ func TestNoClientTakesTheServerDown(t *testing.T) {
 		s.weigh(c)
 	}
 	if !t.Failed() {
+		used, err := s.used()
+		if err != nil {
+			t.Error(err)
+		}
+		t.Logf("in the end the server uses %d MiB", used>>20)
 		s.judge((*check.Checker).Final)
 		if status := s.process.Stop(t); status != 0 {
 			t.Errorf("exit status %d", status)

@@ -29,6 +29,7 @@ type Command struct {
 	Shards            Count  `default:"0" help:"Shards, 2 to 16, fixed when the data directory is made. 0: as it was made, or one per core."`
 	Memory            Size   `default:"1GiB" help:"Memory for caches and memtables."`
 	Sync              string `default:"always" placeholder:"always|off" help:"Sync to disk before a write is acknowledged. off loses acknowledged writes in a crash: for measuring only."`
+	DebugListen       string `placeholder:"HOST:PORT" help:"Loopback address on which Go's profiles are served over HTTP, under /debug/pprof/; port 0 takes any. Default: nowhere."`
 	InsecurePlaintext bool   `help:"Listen on an address that others can reach. The protocol is not encrypted, and tokens cross it in clear: put TLS in front."`
 
 	MaxRequest          Size     `group:"limits" default:"1MiB" help:"Bytes of a request's body."`
@@ -82,6 +83,15 @@ func (c *Command) Run(ctx context.Context, out, errs io.Writer) error {
 		return err
 	}
 	defer claim.Release()
+	debug := ""
+	if c.DebugListen != "" {
+		d, err := startDebug(c.DebugListen, log)
+		if err != nil {
+			return err
+		}
+		defer d.close()
+		debug = d.addr()
+	}
 	store, err := shards.Open(c.storeConfig(log, files))
 	if err != nil {
 		return err
@@ -91,7 +101,7 @@ func (c *Command) Run(ctx context.Context, out, errs io.Writer) error {
 		return errors.Join(err, store.Close())
 	}
 	config := c.engineConfig(log, claim, connections)
-	config.Ready = func(addr string) { c.printReady(out, log, addr, store.Shards()) }
+	config.Ready = func(addr string) { c.printReady(out, log, addr, debug, store.Shards()) }
 	server, err := engine.New(config, store)
 	if err != nil {
 		return errors.Join(err, store.Close())
@@ -99,9 +109,12 @@ func (c *Command) Run(ctx context.Context, out, errs io.Writer) error {
 	return errors.Join(server.Run(ctx), store.Close())
 }
 
-func (c *Command) printReady(out io.Writer, log *slog.Logger, addr string, shards int) {
+func (c *Command) printReady(out io.Writer, log *slog.Logger, addr, debug string, shards int) {
 	line := fmt.Sprintf("throng ready listen=%s data=%s shards=%d sync=%s json=%s",
 		addr, c.Data, shards, c.Sync, codec.Engine())
+	if debug != "" {
+		line += " debug=" + debug
+	}
 	if c.Sync == "off" {
 		line += " warning=acknowledged-writes-can-be-lost"
 	}
@@ -123,8 +136,10 @@ func (c *Command) check() error {
 	}
 	fault(c.Data == "", "--data: no directory is given")
 	fault(c.Sync != "always" && c.Sync != "off", fmt.Sprintf("--sync: must be always or off, not %q", c.Sync))
-	if err := c.checkListen(); err != nil {
-		faults = append(faults, err)
+	for _, err := range []error{c.checkListen(), c.checkDebugListen()} {
+		if err != nil {
+			faults = append(faults, err)
+		}
 	}
 	for _, b := range c.bounds() {
 		outside := b.value < b.low || b.value > b.high
@@ -152,18 +167,41 @@ func (c *Command) badFlags() []error {
 }
 
 func (c *Command) checkListen() error {
-	host, _, err := net.SplitHostPort(c.Listen)
+	loopback, err := isLoopback(c.Listen)
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
-	ip := net.ParseIP(host)
-	loopback := host == "localhost" || ip != nil && ip.IsLoopback()
 	if !loopback && !c.InsecurePlaintext {
 		return fmt.Errorf("--listen: %s can be reached from other machines, and the protocol is not encrypted: "+
 			"tokens and messages would cross the network in clear; put TLS in front of a loopback address, "+
 			"or accept that with --insecure-plaintext", c.Listen)
 	}
 	return nil
+}
+
+func (c *Command) checkDebugListen() error {
+	if c.DebugListen == "" {
+		return nil
+	}
+	loopback, err := isLoopback(c.DebugListen)
+	if err != nil {
+		return fmt.Errorf("--debug-listen: %w", err)
+	}
+	if !loopback {
+		return fmt.Errorf("--debug-listen: %s can be reached from other machines, and profiles are for nobody there: "+
+			"take a loopback address", c.DebugListen)
+	}
+	return nil
+}
+
+// isLoopback reports whether only this machine reaches an address.
+func isLoopback(addr string) (bool, error) {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false, err
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback(), nil
 }
 
 func (c *Command) storeConfig(log *slog.Logger, files int) shards.Config {

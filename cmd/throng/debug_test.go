@@ -10,7 +10,8 @@ import (
 
 func TestProfilesAreServedWhereTheyAreAskedFor(t *testing.T) {
 	s := start(t, "--debug-listen", "127.0.0.1:0")
-	answer, err := http.Get("http://" + s.ready["debug"] + "/debug/pprof/heap?debug=1")
+	client := http.Client{Timeout: hangGuard}
+	answer, err := client.Get("http://" + s.ready["debug"] + "/debug/pprof/heap?debug=1")
 	must(t, err)
 	defer func() { _ = answer.Body.Close() }()
 	text, err := io.ReadAll(answer.Body)

@@ -11,8 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"throng/bench/report"
 	"throng/bench/system"
 	"throng/bench/torture/campaign"
+	"throng/bench/torture/wire"
 )
 
 // What the memory of a server that lives through a campaign is held against.
@@ -30,8 +32,8 @@ const (
 type footprint struct {
 	first, highest atomic.Int64 // of all looks
 
-	rounds int     // that have ended; the test's, like all below
-	used   []int64 // what it has used each time when it was weighed
+	rounds int       // that have ended; the test's, like all below
+	used   []float64 // what it has used each time when it was weighed
 }
 
 // look notes and returns what the process has now. One goroutine looks at a time.
@@ -70,12 +72,7 @@ func (f *footprint) ends() (first, last int64) {
 	if len(f.used) < some {
 		return 0, 0
 	}
-	return median(f.used[:some]), median(f.used[len(f.used)-some:])
-}
-
-func median(values []int64) int64 {
-	values = slices.Sorted(slices.Values(values))
-	return values[len(values)/2]
+	return int64(report.Median(f.used[:some])), int64(report.Median(f.used[len(f.used)-some:]))
 }
 
 // weigh holds the server's memory against what is explained and against what it has
@@ -88,7 +85,7 @@ func (s *siege) weigh(c *campaign.Campaign) {
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		s.resident.used = append(s.resident.used, used)
+		s.resident.used = append(s.resident.used, float64(used))
 		s.t.Logf("after %d rounds the server uses %d MiB", s.resident.rounds, used>>20)
 	}
 	if fault := s.resident.grown(); fault != "" {
@@ -118,7 +115,8 @@ func (s *siege) used() (bytes int64, err error) {
 // freeHeap has a server collect its garbage, and returns how many resident bytes its
 // heap has free then.
 func freeHeap(debug string) (int64, error) {
-	answer, err := http.Get("http://" + debug + "/debug/pprof/heap?gc=1&debug=1")
+	client := http.Client{Timeout: wire.HangGuard}
+	answer, err := client.Get("http://" + debug + "/debug/pprof/heap?gc=1&debug=1")
 	if err != nil {
 		return 0, fmt.Errorf("ask for the heap: %w", err)
 	}
@@ -162,16 +160,16 @@ func (s *siege) watch() (stop func()) {
 func TestMemoryThatGrowsIsSeen(t *testing.T) {
 	const mib = 1 << 20
 	for name, test := range map[string]struct {
-		used    []int64 // MiB
+		used    []float64 // MiB
 		highest int64
 		fault   bool
 	}{
 		"none":        {},
-		"too few":     {used: []int64{100, 900}},
-		"flat":        {used: []int64{200, 210, 190, 205, 215, 190}},
-		"a peak":      {used: []int64{200, 210, 190, 205, 800, 190}},
-		"a late one":  {used: []int64{200, 210, 190, 205, 190, 800}},
-		"rising":      {used: []int64{200, 230, 260, 290, 320}, fault: true},
+		"too few":     {used: []float64{100, 900}},
+		"flat":        {used: []float64{200, 210, 190, 205, 215, 190}},
+		"a peak":      {used: []float64{200, 210, 190, 205, 800, 190}},
+		"a late one":  {used: []float64{200, 210, 190, 205, 190, 800}},
+		"rising":      {used: []float64{200, 230, 260, 290, 320}, fault: true},
 		"unexplained": {highest: explained + 1, fault: true},
 	} {
 		var f footprint

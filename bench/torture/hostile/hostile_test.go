@@ -46,7 +46,7 @@ func TestNoClientTakesTheServerDown(t *testing.T) {
 	if !t.Failed() {
 		used, err := s.used()
 		if err != nil {
-			t.Error(err)
+			t.Fatal(err)
 		}
 		t.Logf("in the end the server uses %d MiB", used>>20)
 		s.judge((*check.Checker).Final)

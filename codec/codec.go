@@ -6,6 +6,9 @@
 // For a client it does the same the other way round: the appenders of requests and
 // [Answer].
 //
+// JSON in the form in which it nearly always comes is read by hand (plain.go,
+// plain_request.go), everything else by sonic, and with the same result.
+//
 // codec owns no goroutine and no socket. A [Cutter] belongs to one connection
 // and a [Decoder] to one goroutine; neither is safe for concurrent use. The
 // appenders are pure functions over the caller's buffer.

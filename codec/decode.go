@@ -12,6 +12,11 @@ import (
 	"github.com/google/uuid"
 )
 
+// A request is read in one of two ways, which agree wherever both take it. The plain
+// way (plain_request.go) knows the form that nearly all sends and reads have, and costs
+// next to nothing. The other, here, takes all that docs/protocol.md allows, and tells
+// all faults.
+
 // Request is one decoded request. Only the fields of its Service are set; all
 // are within their ranges. Text, Name, Ref and Members alias the frame or the
 // Decoder: copy them before the next Decode and before the frame is gone.
@@ -90,6 +95,15 @@ func NewDecoder(limits Limits) *Decoder { return &Decoder{limits: limits} }
 // the protocol's order: the envelope, the service_code, the content, and last a
 // text over its limit.
 func (d *Decoder) Decode(body []byte, req *Request) *Fault {
+	*req = Request{}
+	if d.readPlain(body, req) {
+		return nil
+	}
+	return d.decodeAny(body, req)
+}
+
+// decodeAny is Decode for a body in any form. req may hold what the plain way left.
+func (d *Decoder) decodeAny(body []byte, req *Request) *Fault {
 	*req = Request{}
 	d.fault = Fault{}
 	d.open(body)

@@ -34,7 +34,8 @@ type plain struct {
 }
 
 // FuzzDecode holds the Decoder against encoding/json: it never takes what
-// encoding/json refuses, and agrees on the state and on every value.
+// encoding/json refuses, and agrees on the state and on every value. It holds its
+// ways against each other too: plain, in one pass and in two.
 func FuzzDecode(f *testing.F) {
 	for _, body := range seeds {
 		f.Add([]byte(body))
@@ -46,9 +47,9 @@ func FuzzDecode(f *testing.F) {
 }
 
 // agree decodes body and returns what came out, after checking all that must
-// hold of any body: that the reference decoder says the same, that reading the
-// body in one pass and in two says the same, that every Text is canonical, and
-// that a fault quotes nothing.
+// hold of any body: that the reference decoder says the same, that every way of
+// reading the body says the same, that every Text is canonical, and that a fault
+// quotes nothing.
 func agree(t testing.TB, limits Limits, body []byte) (plain, *Fault) {
 	t.Helper()
 	given := bytes.Clone(body)
@@ -58,7 +59,7 @@ func agree(t testing.TB, limits Limits, body []byte) (plain, *Fault) {
 	if !bytes.Equal(body, given) {
 		t.Fatalf("Decode changed the body\n%q to\n%q", given, body)
 	}
-	checkTwoPasses(t, limits, body, &req, fault)
+	checkAnyForm(t, limits, body, &req, fault)
 
 	want, state := reference(limits, body)
 	if fault != nil {
@@ -78,6 +79,18 @@ func agree(t testing.TB, limits Limits, body []byte) (plain, *Fault) {
 		t.Errorf("%q\nreads as %+v\n    want %+v", body, got, want)
 	}
 	return got, nil
+}
+
+// checkAnyForm compares req and fault, which came of body, maybe the plain way, with
+// what comes of it the other way, in the passes that it chooses and in two.
+func checkAnyForm(t testing.TB, limits Limits, body []byte, req *Request, fault *Fault) {
+	t.Helper()
+	var other Request
+	otherFault := NewDecoder(limits).decodeAny(body, &other)
+	if !reflect.DeepEqual(fault, otherFault) || !reflect.DeepEqual(*req, other) {
+		t.Errorf("%q\nreads as %+v, %v\nthe other way %+v, %v", body, *req, fault, other, otherFault)
+	}
+	checkTwoPasses(t, limits, body, &other, otherFault)
 }
 
 // checkTwoPasses compares req and fault, which came of body, with what comes of
@@ -375,6 +388,10 @@ var seeds = []string{
 	`{"service_code":7,"content":{"token":7,"name":"","is_group":true,"member":[{"id":"6ba7b810-9dad-11d1-80b4-00c04fd430c8"}]}}`,
 	`{"service_code":9,"content":{"token":7,"chat":9,"index":-9223372036854775808}}`,
 	`{"service_code":100,"content":{}}`,
+
+	`{"content":{"ref":"r","msg":"a\n\"\u0001中","chat":9007199254740991,"token":9223372036854775807},"service_code":5}`,
+	"{\"service_code\": 9, \"content\": {\n\"index\": -9223372036854775807 , \"count\": 9, \"chat\": 9, \"token\": 7}} ",
+	`{"service_code":5,"content":{"token":7,"chat":9,"msg":"a","msg":"b","index":- 1}}`,
 
 	`{"service_code":6,"content":{"token":1},"content":{"chat":2}}`,
 	`{"service_code":6,"content":{"token":1,"token":2,"chat":1,"chat":null}}`,

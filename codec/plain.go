@@ -9,10 +9,10 @@ import (
 
 // The plain way to read a reply: it takes what reply.go writes, byte by byte, and
 // nothing else. Whatever it takes it has checked in full, but for the values of a
-// page, which appendPlain checks.
+// page, which appendPlain checks. The cutters serve plain_request.go too.
 
-// maxPlainDigits is how many digits a number may have here: more could pass 64 bits.
-const maxPlainDigits = 18
+// maxPlainDigits is how many digits a number may have here: as many as an int64.
+const maxPlainDigits = 19
 
 // getChatHead is how the page of a GetChat begins; others begin with success.
 const getChatHead = `{"state_code":200,"content":{"values":[`
@@ -113,7 +113,7 @@ func cutInteger(rest []byte) (n int64, left []byte) {
 		n = n*10 + int64(rest[size]-'0')
 		size++
 	}
-	if size == 0 || size > maxPlainDigits || size > 1 && rest[0] == '0' {
+	if size == 0 || size > maxPlainDigits || size > 1 && rest[0] == '0' || n < 0 { // 19 digits are below 2^64
 		return 0, nil
 	}
 	return n, rest[size:]

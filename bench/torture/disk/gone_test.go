@@ -26,7 +26,8 @@ func TestAServerWhoseDirectoryIsGoneEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, newVolume(t, "tmpfs", spare), "--disk-floor", "0")
+			// With that memory there is nothing to file, so that it is at rest when the load is.
+			w := newWorld(t, newVolume(t, "tmpfs", spare), "--disk-floor", "0", "--memory", "1GiB")
 			w.load()
 			w.eventually("there are writes", func() bool { return w.counts.acked.Load() > 100 })
 			w.rest()

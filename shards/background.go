@@ -11,22 +11,24 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// background watches what a database does beside its commits: flushes and
-// compactions. Pebble tries what fails again, at once and for ever: on a full disk
+// background watches what a database does beside its commits: flushes, compactions
+// and filings. Pebble tries what fails again, at once and for ever: on a full disk
 // that is hundreds of times a second, each with a line in the log. Here each try
 // waits longer than the one before, and the log is told once a second.
 //
-// A flush that fails is no loss: what it would write is in a log. But once so many
-// memtables wait for it that writes wait too, nobody would ever be answered: then
-// the process ends.
+// A flush or a filing that fails is no loss: what it would write is in a log. But
+// once so much waits for it that writes wait too, nobody would ever be answered:
+// then the process ends.
 //
 // Pebble calls its listeners under its own locks; they must not wait.
 type background struct {
 	fatal  func(error)
 	opened *atomic.Bool
 
-	flushes, compactions retry
-	stalled              atomic.Bool // writes wait for flushes
+	flushes, compactions, filings retry
+
+	stalled atomic.Bool // writes wait for flushes
+	awaited atomic.Bool // writes wait for a filing
 
 	mu  sync.Mutex
 	log *rationed

@@ -18,7 +18,7 @@ import (
 func openBench(b *testing.B, adjust ...options) *Store {
 	b.Helper()
 	return openFor(b, vfs.Default, append([]options{func(c *Config) {
-		c.Dir, c.Memory, c.Logger = b.TempDir(), DefaultMemory, slog.New(slog.DiscardHandler)
+		c.Dir, c.Memory, c.segment, c.Logger = b.TempDir(), DefaultMemory, 0, slog.New(slog.DiscardHandler)
 	}}, adjust...)...)
 }
 
@@ -150,7 +150,7 @@ func BenchmarkRead(b *testing.B) {
 				s := openBench(b, func(c *Config) { c.NoSync = true })
 				chats := fillChats(b, s, to, 1000, messages)
 				if flushed {
-					if err := s.shards[to].db.pebble.Flush(); err != nil {
+					if err := s.shards[to].db.fileAll(); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -197,7 +197,7 @@ func BenchmarkLoadChat(b *testing.B) {
 			s := openBench(b, func(c *Config) { c.NoSync = true })
 			ids := fillChats(b, s, 0, 1000, 100)
 			if flushed {
-				if err := s.shards[0].db.pebble.Flush(); err != nil {
+				if err := s.shards[0].db.fileAll(); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -267,7 +267,7 @@ func TestAllocationsOfASend(t *testing.T) {
 		t.Skip("counts allocations, which the race detector adds to")
 	}
 	perSend := func(drain, bytes int) float64 {
-		s := openFor(t, vfs.NewMem())
+		s := openFor(t, vfs.NewMem(), withSegments(8<<20)) // none is filed meanwhile
 		c := newClient(s)
 		c.group(7, alice)
 		text := make(codec.Text, bytes)

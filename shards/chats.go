@@ -88,7 +88,8 @@ func (s *chats) send(op *Op, w *writes) error {
 	if len(op.Ref) > 0 {
 		return s.sendOnce(c, op, w)
 	}
-	return s.append(c, op, w)
+	s.append(c, op, w)
+	return nil
 }
 
 // sendOnce is send for a message with a ref.
@@ -102,22 +103,17 @@ func (s *chats) sendOnce(c *chat, op *Op, w *writes) error {
 		op.Answer = Answer{Status: OK, Index: index}
 		return nil
 	}
-	if err := s.append(c, op, w); err != nil {
-		return err
-	}
+	s.append(c, op, w)
 	s.refs[string(key)] = c.last
 	return w.ref(key, c.last)
 }
 
-func (s *chats) append(c *chat, op *Op, w *writes) error {
+func (s *chats) append(c *chat, op *Op, w *writes) {
 	m := message{time: max(op.Time, c.lastTime), sender: op.User, text: op.Text}
-	if err := w.message(c.id, c.last+1, &m); err != nil {
-		return err
-	}
+	w.message(c.id, c.last+1, &m)
 	c.last++
 	c.lastTime = m.time
 	op.Answer = Answer{Status: OK, Index: c.last}
-	return nil
 }
 
 // read checks that the user may read the chat and fixes the window; a reader

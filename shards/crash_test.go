@@ -89,7 +89,7 @@ type crashRound struct {
 // run lets clients talk, takes clones meanwhile and while the store closes, and
 // looks at each of them; the next generation goes on from one of them.
 func (r *crashRound) run(generation int) {
-	s := open(r.t, r.fs, withShards(3))
+	s := open(r.t, r.fs, withShards(3), withSegments(4<<10<<r.rng.IntN(8)))
 	stop := make(chan struct{})
 	var talking sync.WaitGroup
 	for i := range 5 {
@@ -485,11 +485,7 @@ func converse(t *testing.T, fs vfs.FS, l *ledger, round uint64) {
 		if i%4 != 3 {
 			continue
 		}
-		for _, a := range s.actors() {
-			if err := a.db.pebble.Flush(); err != nil {
-				t.Fatal(err)
-			}
-		}
+		fileAll(t, s)
 	}
 	for _, a := range s.actors() {
 		if err := a.db.pebble.Compact(t.Context(), []byte{0}, []byte{0xff}, false); err != nil {

@@ -75,11 +75,7 @@ func damageable(t *testing.T) *vfs.MemFS {
 	s := open(t, fs)
 	c := newClient(s)
 	c.register(alice, 1, "Alice")
-	for _, a := range s.actors() {
-		if err := a.db.pebble.Flush(); err != nil {
-			t.Fatal(err)
-		}
-	}
+	fileAll(t, s)
 	for i := range damagedMessages / 2 {
 		c.send(7, alice, damagedText(damagedMessages/2+i+1))
 	}

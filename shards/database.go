@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -30,10 +29,14 @@ const (
 
 // database is one actor's Pebble.
 type database struct {
-	view   // all that is committed
-	pebble *pebble.DB
-	write  *pebble.WriteOptions
-	mark   *mark // nil where syncs are off
+	view    // all that is committed
+	pebble  *pebble.DB
+	options *pebble.Options
+	path    string
+	write   *pebble.WriteOptions
+	mark    *mark  // nil where syncs are off
+	filer   *filer // nil: not yet accepted
+	work    *background
 
 	manifests *manifests
 	evidence  *evidence
@@ -57,16 +60,16 @@ func (p *pool) close() {
 	p.cache.Unref()
 }
 
-// openDatabase opens the database at path, with memtables of so many bytes. Where
-// it must exist, that there is none is an error.
-func openDatabase(c Config, p *pool, path string, memtable uint64, mustExist bool) (*database, error) {
+// openDatabase opens the database at path, with memtables and segments of so many
+// bytes. Where it must exist, that there is none is an error.
+func openDatabase(c Config, p *pool, path string, memtable uint64, segment int, mustExist bool) (*database, error) {
 	log := c.Logger.With("database", path)
 	var opened atomic.Bool
 	work := newBackground(log, c.Fatal, &opened)
 	written, kept := &manifests{}, &evidence{}
 	disk := evidenceFS{manifestFS{markedFS{c.FS}, written}, kept}
 	options := &pebble.Options{
-		FS:        logFS{tableFS{disk, work}, &opened, c.Fatal},
+		FS:        &logFS{tableFS{disk, work}, &opened, c.Fatal}, // a pointer: Pebble compares it
 		Cache:     p.cache,
 		FileCache: p.files,
 
@@ -79,12 +82,13 @@ func openDatabase(c Config, p *pool, path string, memtable uint64, mustExist boo
 		L0StopWritesThreshold:       l0Stop,
 		LBaseMaxBytes:               lBaseBytes,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, maxCompactions },
+		Filters:                     map[string]pebble.FilterPolicy{formerFilters.Name(): formerFilters},
 		Logger:                      &pebbleLogger{log: log, fatal: c.Fatal},
 	}
 	for i := range options.Levels {
 		options.Levels[i] = pebble.LevelOptions{
 			BlockSize:    blockBytes,
-			FilterPolicy: bloom.FilterPolicy(bloomBitsPerKey),
+			FilterPolicy: tableFilter,
 			Compression:  func() *sstable.CompressionProfile { return sstable.NoCompression },
 		}
 	}
@@ -103,7 +107,10 @@ func openDatabase(c Config, p *pool, path string, memtable uint64, mustExist boo
 		sync = pebble.NoSync
 	}
 	opened.Store(true)
-	d := &database{view: view{db}, pebble: db, write: sync, manifests: written, evidence: kept}
+	d := &database{
+		view:   view{from: db, now: db, journal: newJournal(segment)},
+		pebble: db, options: options, path: path, write: sync, work: work, manifests: written, evidence: kept,
+	}
 	if d.commits, err = d.commitNumber(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %q: %w", path, err), db.Close())
 	}
@@ -126,14 +133,33 @@ func openPebble(path string, options *pebble.Options) (db *pebble.DB, err error)
 }
 
 // follow opens the mark beside the database, whose file must be there: what is
-// committed from now on is noted in it. With syncs off nothing is. What Pebble
-// has no more use for is removed once the database is accepted.
-func (db *database) follow(c Config, path string) (err error) {
+// committed from now on is noted in it. With syncs off nothing is. It reads the
+// journal, and has it filed from now on. What Pebble has no more use for is removed
+// once the database is accepted. Where the mark is newly made, what the log has lost
+// of late is left out.
+func (db *database) follow(c Config, newMark bool) (err error) {
+	path := db.path + markSuffix
 	if err := checkMark(c.FS, path, db.commits); err != nil {
 		return err
 	}
+	ahead, err := db.checkFiled(newMark)
+	if err != nil {
+		return err
+	}
+	if err := db.journal.load(db.pebble, db.commits); err != nil {
+		return fmt.Errorf("read the journal: %w", err)
+	}
 	if !c.NoSync {
 		if db.mark, err = openMark(c, path, db.manifests); err != nil {
+			return err
+		}
+	}
+	if err := removeFilings(c.FS, db.path); err != nil {
+		return err
+	}
+	db.filer = startFiler(db, c.FS)
+	if ahead {
+		if err := db.leaveOut(); err != nil {
 			return err
 		}
 	}
@@ -141,6 +167,24 @@ func (db *database) follow(c Config, path string) (err error) {
 		return fmt.Errorf("remove what is not needed any more: %w", err)
 	}
 	return nil
+}
+
+// checkFiled reports whether messages are filed whose commits the log does not know
+// any more: it has lost its end, which is an error but where the mark is newly made.
+func (db *database) checkFiled(newMark bool) (ahead bool, err error) {
+	filed, err := db.filedNumber()
+	if err == nil && filed > db.commits && !newMark {
+		err = missingCommits(db.commits, filed)
+	}
+	return filed > db.commits, err
+}
+
+// settle makes durable what is committed, where commits do not.
+func (db *database) settle() error {
+	if db.write.Sync {
+		return nil
+	}
+	return db.pebble.LogData(nil, pebble.Sync)
 }
 
 // expectDatabase is an error where there is no database at path. It writes
@@ -185,16 +229,23 @@ func (fs markedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File
 func (fs markedFS) Unwrap() vfs.FS { return fs.FS }
 
 // begin returns an empty collection of writes, for commit.
-func (db *database) begin() *writes { return &writes{batch: db.pebble.NewBatch()} }
+func (db *database) begin() *writes {
+	db.journal.begin()
+	return &writes{batch: db.pebble.NewBatch(), journal: db.journal}
+}
 
 // commit makes w durable, unless syncs are off, and visible. w is used up.
 func (db *database) commit(w *writes) error {
 	var err error
 	if !w.empty() {
-		err = errors.Join(w.number(db.commits+1), db.pebble.Apply(w.batch, db.write))
+		number := db.commits + 1
+		err = errors.Join(w.number(number), w.journalRecord(number), db.pebble.Apply(w.batch, db.write))
 		if err == nil {
-			db.commits++
-			db.synced(db.commits)
+			err = db.journal.commit(number)
+		}
+		if err == nil {
+			db.commits = number
+			db.synced(number)
 		}
 	}
 	return errors.Join(err, w.batch.Close())
@@ -211,12 +262,16 @@ func (db *database) synced(number uint64) {
 // snapshot returns what is committed now, until it is closed.
 func (db *database) snapshot() snapshot {
 	taken := db.pebble.NewSnapshot()
-	return snapshot{view{taken}, taken}
+	return snapshot{view{from: taken, now: db.now, journal: db.journal}, taken}
 }
 
 // close closes the database; no reader may use it any more.
 func (db *database) close() error {
+	if db.filer != nil {
+		db.filer.close()
+	}
 	err := db.pebble.Close()
+	db.journal.close()
 	if db.mark != nil {
 		err = errors.Join(err, db.mark.close())
 	}

@@ -18,24 +18,25 @@ import (
 //
 //	LOCK         held by the process that has it open
 //	key          32 random bytes, mode 0600: see secret
-//	format       {"format":2,"shards":2,"made":true,"key":"…","sum":"…"}
+//	format       {"format":3,"shards":2,"made":true,"key":"…","sum":"…"}
 //	accounts/    a Pebble
 //	accounts.mark  how far its commits were synced: see mark.go
 //	shard-000/   a Pebble; one for each shard
 //	shard-000.mark
+//	shard-000.filing-0  a table that is being filed: see filer
 //
 // It is made in this order: key, format with "made" false, the Pebbles, the
 // marks, format with "made" true. Before that nothing was served from it, and
 // making it may begin again; after it, a Pebble or a mark that is missing is a
-// fault, not a fresh start. Format 1 had no marks: opening makes them, then
-// writes format 2.
+// fault, not a fresh start. Format 1 had no marks, format 2 no journals: opening
+// makes what is missing, then writes format 3.
 const (
 	lockFile   = "LOCK"
 	keyFile    = "key"
 	formatFile = "format"
 	newSuffix  = ".new" // of a file being written, until it is whole
 
-	formatVersion = 2
+	formatVersion = 3
 	firstMarked   = 2 // the format that has marks
 )
 
@@ -45,6 +46,7 @@ type directory struct {
 	path   string
 	lock   io.Closer
 	shards int
+	format int    // what the format file says; 0: there is none
 	made   bool   // the databases exist
 	marked bool   // their marks exist
 	check  string // of the secret; empty in format 1
@@ -201,10 +203,10 @@ func (d *directory) writeNew() error {
 	return d.writeFormat()
 }
 
-// finish notes that the databases and their marks exist. Call it once they are
-// all open.
+// finish notes that the databases and their marks exist, and are of this format.
+// Call it once they are all open, and before anything is written into them.
 func (d *directory) finish() error {
-	if d.made && d.marked {
+	if d.made && d.format == formatVersion {
 		return nil
 	}
 	d.made, d.marked = true, true
@@ -246,7 +248,7 @@ func (d *directory) readFormat() (found bool, err error) {
 			return false, errors.Join(fmt.Errorf("the file %q is damaged: its sum is wrong", formatFile), err)
 		}
 	}
-	d.shards, d.made, d.check = f.Shards, f.Made, f.Key
+	d.format, d.shards, d.made, d.check = f.Format, f.Shards, f.Made, f.Key
 	d.marked = f.Made && f.Format >= firstMarked
 	return true, nil
 }

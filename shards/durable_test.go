@@ -9,6 +9,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/google/uuid"
+
+	"throng/codec"
 )
 
 // syncGate holds up the syncs of one database's log.
@@ -77,7 +79,7 @@ func TestNobodySeesWhatIsNotSynced(t *testing.T) {
 	c.submit(to, writes)
 	await(gate.blocked, "sync")
 	for what, key := range map[string][]byte{
-		"message": messageKey(7, 2), "member": memberKey(7, bob), "chat": chatKey(other), "list of chats": userKey(bob, 7),
+		"ref": refKey(7, alice, codec.Text("r")), "member": memberKey(7, bob), "chat": chatKey(other), "list of chats": userKey(bob, 7),
 	} {
 		// Pebble shows a commit at about the time at which it begins to sync it.
 		eventually(func() bool {
@@ -87,6 +89,10 @@ func TestNobodySeesWhatIsNotSynced(t *testing.T) {
 			}
 			return found
 		}, what+" in Pebble before the sync: without it this tests nothing")
+	}
+
+	if chat, err := s.shards[to].db.chat(7); err != nil || chat.last != 1 {
+		t.Errorf("before the sync the chat ends at %+v (%v)", chat, err)
 	}
 
 	// What is asked now waits: refusals and repeated refs depend on it too.

@@ -260,7 +260,7 @@ func TestCreateBytes(t *testing.T) {
 // else: no other chat, and not the process.
 func TestADamagedBlockFailsItsReadsAlone(t *testing.T) {
 	fs := vfs.NewMem()
-	s := open(t, fs)
+	s := open(t, fs, withSegments(1<<20)) // filed at once: nothing is compacted, and compressed
 	c := newClient(s)
 	healthy := int64(8)
 	for s.ShardOf(healthy) != s.ShardOf(7) {
@@ -273,7 +273,7 @@ func TestADamagedBlockFailsItsReadsAlone(t *testing.T) {
 		}
 	}
 	shard := s.shards[s.ShardOf(7)]
-	if err := shard.db.pebble.Flush(); err != nil {
+	if err := shard.db.fileAll(); err != nil {
 		t.Fatal(err)
 	}
 	closeStore(t, s)

@@ -49,8 +49,7 @@ func rereadMessage(record []byte) error {
 	if m.time < 0 {
 		return errNegative
 	}
-	encoded := make([]byte, m.size())
-	m.encode(encoded)
+	encoded := m.append(nil)
 	return errors.Join(again.decode(encoded),
 		same(again.time == m.time && again.sender == m.sender && bytes.Equal(again.text, m.text)))
 }

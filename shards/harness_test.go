@@ -28,9 +28,13 @@ type options func(*Config)
 
 const testDir = "data"
 
-// testConfig is a small store on fs: two shards, the least memory, no log.
+// testConfig is a small store on fs: two shards, the least memory, segments so small
+// that they are filed all the time, no log.
 func testConfig(fs vfs.FS, adjust ...options) Config {
-	c := Config{Dir: testDir, Shards: MinShards, Memory: MinMemory, FS: fs, Logger: slog.New(slog.DiscardHandler)}
+	c := Config{
+		Dir: testDir, Shards: MinShards, Memory: MinMemory, FS: fs, Logger: slog.New(slog.DiscardHandler),
+		segment: 4 << 10,
+	}
 	for _, o := range adjust {
 		o(&c)
 	}
@@ -56,6 +60,25 @@ func closeStore(t tb, s *Store) {
 	if err := await(closed, "end of Close"); err != nil {
 		t.Errorf("close: %v", err)
 	}
+}
+
+// withSegments has the journals' segments so many bytes long.
+func withSegments(bytes int) options { return func(c *Config) { c.segment = bytes } }
+
+// fileAll files what the journals of a store that is idle hold, and has Pebble write
+// what it has in memory.
+func fileAll(t tb, s *Store) {
+	t.Helper()
+	for _, a := range s.actors() {
+		if err := a.db.fileAll(); err != nil {
+			t.Fatalf("file all: %v", err)
+		}
+	}
+}
+
+func (db *database) fileAll() error {
+	db.journal.fileAll()
+	return db.pebble.Flush()
 }
 
 // openFor opens a store for the whole of a test.

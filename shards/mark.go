@@ -152,10 +152,14 @@ func checkMark(fs vfs.FS, path string, commits uint64) error {
 	case err != nil:
 		return fmt.Errorf("the file %q is damaged: %w", path, err)
 	case commits < number:
-		return fmt.Errorf("its log is damaged: the last %d of %d commits that were synced are missing; restore the backup",
-			number-commits, number)
+		return missingCommits(commits, number)
 	}
 	return nil
+}
+
+func missingCommits(commits, synced uint64) error {
+	return fmt.Errorf("its log is damaged: the last %d of %d commits that were synced are missing; restore the backup",
+		synced-commits, synced)
 }
 
 // openMark opens the mark at path, which checkMark has accepted, for writing.

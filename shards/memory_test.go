@@ -3,11 +3,14 @@ package shards
 import (
 	"fmt"
 	"math"
+	"runtime"
 	"sync"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"pgregory.net/rapid"
+
+	"throng/codec"
 )
 
 // The bounded things in memory: Recent, Budget, and the plan that
@@ -196,7 +199,8 @@ func TestMemoryPlanStaysWithinMemory(t *testing.T) {
 	check := func(t tb, memory int64, shards int) {
 		p := planMemory(memory, shards)
 		caches := (p.shard+p.readers)*int64(shards) + p.accounts + p.spare
-		if p.blockCache+caches > memory {
+		journals := int64(p.segment) * segmentsPerShard * int64(shards)
+		if p.blockCache+caches+journals > memory {
 			t.Fatalf("%d shards, %d bytes: %+v is more", shards, memory, p)
 		}
 		// Pebble takes the memtables out of the block cache: they must leave room.
@@ -206,6 +210,9 @@ func TestMemoryPlanStaysWithinMemory(t *testing.T) {
 		}
 		if p.memtable < 256<<10 || p.accountsMemtable < 64<<10 || p.memtable > maxMemtable {
 			t.Fatalf("%d shards, %d bytes: memtables of %d and %d", shards, memory, p.memtable, p.accountsMemtable)
+		}
+		if p.segment < 256<<10 || p.segment > maxSegment {
+			t.Fatalf("%d shards, %d bytes: segments of %d", shards, memory, p.segment)
 		}
 		if p.shard < 100*chatBytes || p.accounts < 100*accountBytes {
 			t.Fatalf("%d shards, %d bytes: caches of %d and %d", shards, memory, p.shard, p.accounts)
@@ -219,6 +226,42 @@ func TestMemoryPlanStaysWithinMemory(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		check(t, rapid.Int64Range(MinMemory, 1<<40).Draw(t, "memory"), rapid.IntRange(MinShards, MaxShards).Draw(t, "shards"))
 	})
+}
+
+// What a segment says that it takes is what it takes, whatever its messages are.
+func TestASegmentKnowsItsSize(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures memory, which the race detector adds to")
+	}
+	for _, text := range []int{1, 20, 100} {
+		for _, chats := range []int64{1, 1000, 1 << 40} {
+			t.Run(fmt.Sprintf("%d bytes, %d chats", text, chats), func(t *testing.T) {
+				const full = 8 << 20
+				s := newSegment(full)
+				defer s.free()
+				m := message{time: 1 << 40, sender: alice, text: make(codec.Text, text)}
+				before := liveHeap()
+				for n := int64(0); s.bytes() < full; n++ {
+					s.append(n%chats, n/chats+1, &m)
+					if err := s.commit(uint64(n) + 1); err != nil {
+						t.Fatal(err)
+					}
+				}
+				used := float64(len(s.slab)) + float64(liveHeap()) - float64(before)
+				t.Logf("%.2f of what it says", used/full)
+				if used > full*5/4 {
+					t.Errorf("it takes %.0f bytes and says %d", used, s.bytes())
+				}
+			})
+		}
+	}
+}
+
+func liveHeap() uint64 {
+	var stats runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&stats)
+	return stats.HeapAlloc
 }
 
 // A state counts how often it goes to the store, from one commit to the next.

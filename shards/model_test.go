@@ -43,11 +43,7 @@ func TestStoreAgainstModel(t *testing.T) {
 				m.open(t)
 			},
 			"flush": func(t *rapid.T) {
-				for _, a := range m.store.actors() {
-					if err := a.db.pebble.Flush(); err != nil {
-						t.Fatalf("flush: %v", err)
-					}
-				}
+				fileAll(t, m.store)
 			},
 		})
 		m.readAll(t)

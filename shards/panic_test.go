@@ -93,6 +93,13 @@ func TestNothingIsLeftOfAPanic(t *testing.T) {
 		other++
 	}
 
+	alone := []Op{marked(sendOp(7, alice, "never", ""))}
+	c.together(s.ShardOf(7), alone)
+	expectStatuses(t, alone, Crashed)
+	if texts := contents(c.history(t, 7, alice)); !slices.Equal(texts, []string{"1"}) {
+		t.Fatalf("behind a commit of nothing but a panic the chat holds %q", texts)
+	}
+
 	chats := []Op{
 		marked(sendOp(7, alice, "never", "r")),
 		marked(Op{Kind: Join, Chat: 7, User: bob}),

@@ -158,11 +158,7 @@ func (r *reader) messages(page *codec.Page, op *Op) error {
 		return nil
 	}
 	if r.walk == nil {
-		walk, err := r.store.messages(op.Chat)
-		if err != nil {
-			return err
-		}
-		r.walk = &walk
+		r.walk = r.store.messages()
 	}
 	var fault error
 	err := r.walk.window(op.Chat, op.from, op.to, op.Kind == GetChat, func(index int64, m *message) bool {

@@ -19,6 +19,9 @@ import (
 //	't' chat 8, index 8    → a message (text) of it
 //	'r' chat 8, user 16, ref → the last message that the user sent with that ref
 //	'u' user 16, chat 8    → nothing: the user is a member of the chat
+//	'j' commit 8           → the messages of a commit that are not filed under 't' yet
+//	's'                    → the number of the last commit whose messages are filed;
+//	                         it sorts next to 't', whose tables it comes with
 //
 //	among the accounts
 //	'i' user 16            → an account, found by its id
@@ -33,9 +36,10 @@ import (
 //	member   version 1, name
 //	message  version 1, time uvarint, sender 16, text
 //	ref      version 1, index uvarint
+//	journal  version 1, records: see segment
 //	by id    version 1, name
 //	by token version 1, user 16, name
-//	number   version 1, number 8
+//	numbers  version 1, number 8
 //
 // Names, refs and texts are codec.Text. An empty user's name means that the id
 // stands for it.
@@ -48,17 +52,23 @@ const (
 	idPrefix      = 'i'
 	tokenPrefix   = 'k'
 	numberPrefix  = 'n'
+	journalPrefix = 'j'
+	filedPrefix   = 's'
 
 	chatKeyBytes    = 1 + 8
 	memberKeyBytes  = 1 + 8 + 16
 	messageKeyBytes = 1 + 8 + 8
 	userKeyBytes    = 1 + 16 + 8
 	numberBytes     = 1 + 8
+	journalKeyBytes = 1 + 8
 
 	recordVersion = 1
 )
 
-var numberKey = []byte{numberPrefix}
+var (
+	numberKey = []byte{numberPrefix}
+	filedKey  = []byte{filedPrefix}
+)
 
 var errRecord = errors.New("a record does not decode")
 
@@ -110,12 +120,12 @@ type message struct {
 
 func (m *message) size() int { return 1 + uvarintLen(uint64(m.time)) + 16 + len(m.text) }
 
-// encode fills dst, which is m.size() long.
-func (m *message) encode(dst []byte) {
-	dst = append(dst[:0], recordVersion)
+// append encodes m, in m.size() bytes, behind dst.
+func (m *message) append(dst []byte) []byte {
+	dst = append(dst, recordVersion)
 	dst = binary.AppendUvarint(dst, uint64(m.time))
 	dst = append(dst, m.sender[:]...)
-	_ = append(dst, m.text...)
+	return append(dst, m.text...)
 }
 
 func (m *message) decode(src []byte) error {
@@ -132,6 +142,10 @@ func decodeRef(src []byte) (index int64, err error) {
 	r.version()
 	index = r.number()
 	return index, r.err
+}
+
+func encodeNumber(number uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{recordVersion}, number)
 }
 
 func decodeNumber(src []byte) (number uint64, err error) {

@@ -32,8 +32,7 @@ func drawMessage(t *rapid.T) message {
 func TestRecordsRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m, read := drawMessage(t), message{}
-		encoded := make([]byte, m.size())
-		m.encode(encoded)
+		encoded := m.append(nil)
 		if err := read.decode(encoded); err != nil {
 			t.Fatal(err)
 		}
@@ -67,8 +66,7 @@ func TestMessageSize(t *testing.T) {
 	for shift := range 63 {
 		for _, time := range []int64{1<<shift - 1, 1 << shift} {
 			m := message{time: time, text: codec.Text("text")}
-			encoded := make([]byte, m.size())
-			m.encode(encoded)
+			encoded := m.append(nil)
 			if !bytes.HasSuffix(encoded, m.text) {
 				t.Errorf("time %d: the record has no room for the text", time)
 			}
@@ -86,8 +84,7 @@ func decoders() map[string]struct {
 		decode func([]byte) error
 	}
 	m := message{time: 300, sender: alice}
-	encoded := make([]byte, m.size())
-	m.encode(encoded)
+	encoded := m.append(nil)
 	c := chatRecord{group: true, members: 300}
 	return map[string]decoder{
 		"message": {encoded, func(b []byte) error { return new(message).decode(b) }},

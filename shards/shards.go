@@ -35,18 +35,34 @@
 // # Memory
 //
 // Config.Memory is divided among Pebble's block cache, out of which the
-// memtables are taken, the caches of chats, members, names and accounts, and a
-// part that is left to the caller's cache of users. All are bounded by it; what is not in a cache is read from the store.
+// memtables are taken, the segments of the journals, the caches of chats, members,
+// names and accounts, and a part that is left to the caller's cache of users. All
+// are bounded by it; what is not in a cache is read from the store.
 //
 // # Storage
+//
+// A message takes two steps. A commit writes all its messages as one record of the
+// database's journal and keeps them in memory, in a segment; there they are read. A
+// segment that is full is sorted by chat and index, written as tables, and taken
+// into the store; then its commits leave the journal:
+//
+//	send ─→ segment (memory) ─┬→ journal record (log, synced) ─→ answer
+//	                          └→ full: filer ─→ sorted tables ─→ journal deleted
+//
+// A key for each message in place of that, which the store had before, costs a
+// search of Pebble's memtable for each of them: more than half of a send.
+//
+// The writer owns the segment that fills (journal.go, segment.go), the filer, one
+// goroutine for each database, those that are full (filing.go). Readers hold what
+// they read of either; its memory is used again when the last lets go.
 //
 // Beside each database a mark says how far its commits and its MANIFEST were
 // synced, so that a log or a MANIFEST whose end is damaged is refused, not cut
 // short in silence (mark.go).
 //
 // Two types are the seam behind which the storage layout stands: writes, what
-// one commit makes durable, and view, what can be read. records.go draws the
-// keys and values.
+// one commit makes durable, and view with messages, what can be read. records.go
+// draws the keys and values.
 //
 // It is the only package that imports Pebble.
 package shards
@@ -84,7 +100,7 @@ const (
 type Config struct {
 	Dir             string // the data directory
 	Shards          int    // 2 … 16, fixed when Dir is made; 0: as it was made, or one per core
-	Memory          int64  // bytes for caches and memtables
+	Memory          int64  // bytes for caches, memtables and journals
 	NoSync          bool   // acknowledge before the sync; for those who measure it
 	MailboxRequests int    // requests waiting or being carried out, per actor
 	MailboxBytes    int64  // bytes of those requests, per actor
@@ -92,6 +108,8 @@ type Config struct {
 	OpenFiles       int    // table files that Pebble keeps open, over all databases
 	FS              vfs.FS // default: the operating system's
 	Logger          *slog.Logger
+
+	segment int // bytes of each segment of a journal; default: as planned
 
 	// Fatal is called, perhaps more than once, when the disk has failed a write:
 	// nothing more can be promised, and the process must end before any answer
@@ -171,7 +189,7 @@ func (s *Store) open() error {
 			return err
 		}
 	}
-	db, err := s.database(accountsName, plan.accountsMemtable)
+	db, err := s.database(accountsName, plan.accountsMemtable, 0)
 	if err != nil {
 		return err
 	}
@@ -184,7 +202,7 @@ func (s *Store) open() error {
 	for i := range s.shards {
 		wg.Go(func() {
 			name := shardName(i)
-			db, err := s.database(name, plan.memtable)
+			db, err := s.database(name, plan.memtable, cmp.Or(s.config.segment, plan.segment))
 			if err != nil {
 				faults[i] = err
 				return
@@ -225,8 +243,8 @@ func (s *Store) expectDatabases() (faults error) {
 
 func (s *Store) databasePath(name string) string { return s.config.FS.PathJoin(s.config.Dir, name) }
 
-func (s *Store) database(name string, memtable uint64) (*database, error) {
-	db, err := openDatabase(s.config, s.pool, s.databasePath(name), memtable, s.directory.made)
+func (s *Store) database(name string, memtable uint64, segment int) (*database, error) {
+	db, err := openDatabase(s.config, s.pool, s.databasePath(name), memtable, segment, s.directory.made)
 	if err != nil {
 		return nil, err
 	}
@@ -234,7 +252,7 @@ func (s *Store) database(name string, memtable uint64) (*database, error) {
 		err = s.directory.write(name+markSuffix, newMarkFile(marked{commits: db.commits}))
 	}
 	if err == nil {
-		err = db.follow(s.config, s.databasePath(name)+markSuffix)
+		err = db.follow(s.config, !s.directory.marked)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %q: %w", s.databasePath(name), err), db.close())
@@ -333,6 +351,7 @@ func (s *Store) SpareMemory() int64 { return planMemory(s.config.Memory, s.confi
 type memoryPlan struct {
 	blockCache       int64  // bytes, memtables included: Pebble takes them out of it
 	memtable         uint64 // bytes, of each shard
+	segment          int    // bytes of each segment, of which a shard has segmentsPerShard
 	accountsMemtable uint64 // bytes
 	shard            int64  // bytes for each shard's caches of chats and members
 	readers          int64  // bytes for each shard's readers' caches of names
@@ -340,16 +359,20 @@ type memoryPlan struct {
 	spare            int64  // bytes for the caller's cache of users
 }
 
-// planMemory gives an eighth to the caches of chats and accounts and the rest
-// to Pebble. The memtables, of which a shard has at most memtablesPerShard, may
-// fill half of that, and those of the accounts as much as one of a shard.
+// planMemory gives an eighth to the caches of chats and accounts, a quarter at most
+// to the journals, and the rest to Pebble. The memtables, of which a shard has at most
+// memtablesPerShard, may fill half of that, and those of the accounts as much as one
+// of a shard.
 func planMemory(memory int64, shards int) memoryPlan {
 	caches := memory / 8
-	pebble := memory - caches
+	segment := min(memory/4/int64(shards)/segmentsPerShard, maxSegment)
+	journals := segment * segmentsPerShard * int64(shards)
+	pebble := memory - caches - journals
 	perMemtable := pebble / 2 / int64(shards) / memtablesPerShard
 	return memoryPlan{
 		blockCache:       pebble,
 		memtable:         uint64(min(perMemtable, maxMemtable)),
+		segment:          int(segment),
 		accountsMemtable: uint64(min(perMemtable, maxMemtable) / 4),
 		shard:            caches * 5 / 8 / int64(shards),
 		readers:          caches / 8 / int64(shards),

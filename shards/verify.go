@@ -126,10 +126,21 @@ func (v *verifier) database() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	read := view{db}
+	read := view{from: db, now: db, journal: newJournal(maxSegment)}
+	defer read.journal.close()
 	commits, err := read.commitNumber()
 	if err != nil {
 		return err
+	}
+	filed, err := read.filedNumber()
+	if err != nil {
+		return err
+	}
+	if filed > commits {
+		v.fault("%v", missingCommits(commits, filed))
+	}
+	if err := read.journal.load(db, commits); err != nil {
+		return fmt.Errorf("read the journal: %w", err)
 	}
 	if v.directory.marked {
 		if err := checkMark(v.config.FS, path+markSuffix, commits); err != nil {

@@ -1,6 +1,7 @@
 package shards
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -102,9 +103,13 @@ func (v *verifier) checkAccounts(db view) error {
 type shardWalk struct {
 	db                             view
 	chats, members, messages, refs *records
+	journal                        held
+	lookups                        *messages // of those that refs point at, and of the journal's
 }
 
 func (w *shardWalk) open() (err error) {
+	w.lookups = w.db.messages()
+	w.journal = w.lookups.held
 	if w.chats, err = w.db.records(chatPrefix); err != nil {
 		return err
 	}
@@ -120,6 +125,7 @@ func (w *shardWalk) open() (err error) {
 
 // close returns what ended any of the walks before its time.
 func (w *shardWalk) close() (err error) {
+	w.lookups.close()
 	for _, walk := range []*records{w.chats, w.members, w.messages, w.refs} {
 		if walk != nil {
 			err = errors.Join(err, walk.close())
@@ -138,6 +144,9 @@ func (v *verifier) checkShard(db view) (err error) {
 	for ; w.chats.more; w.chats.next() {
 		v.record()
 		v.checkChat(w)
+	}
+	if err := v.checkJournal(w); err != nil {
+		return err
 	}
 	for _, rest := range []*records{w.members, w.messages, w.refs} {
 		for ; rest.more; rest.next() {
@@ -179,15 +188,48 @@ func (v *verifier) checkChat(w *shardWalk) {
 			v.fault("chat %d: a ref points at message %d of %d (%v)", id, index, last, err)
 			return
 		}
-		v.checkRef(w.db, id, index, uuid.UUID(key[chatKeyBytes:memberKeyBytes]))
+		v.checkRef(w.lookups, id, index, uuid.UUID(key[chatKeyBytes:memberKeyBytes]))
 	})
 }
 
+// checkJournal has every chat of which something is not filed exist.
+func (v *verifier) checkJournal(w *shardWalk) error {
+	for _, s := range w.journal.segments {
+		for chat := range s.chats {
+			c, err := w.db.chatRecord(chat)
+			if err != nil {
+				return err
+			}
+			if c == nil {
+				v.fault("the journal has messages of chat %d, which there is not", chat)
+			}
+		}
+	}
+	return nil
+}
+
+// value returns a message's value in the store, and whether it is held.
+func (h held) value(chat, index int64) (value []byte, found bool) {
+	for _, s := range h.segments {
+		offsets, records, first := s.find(nil, chat, index, index)
+		if first == 0 {
+			continue
+		}
+		if r, err := readRecord(records[offsets[0]:]); err == nil {
+			return r.value, true
+		}
+	}
+	return nil, false
+}
+
 // checkRef has a ref point at a message of whoever sent it.
-func (v *verifier) checkRef(db view, chat, index int64, sender uuid.UUID) {
-	var m message
-	found, err := db.get(messageKey(chat, index), m.decode)
-	if err != nil || !found || m.sender != sender {
+func (v *verifier) checkRef(messages *messages, chat, index int64, sender uuid.UUID) {
+	found := false
+	err := messages.window(chat, index, index, false, func(_ int64, m *message) bool {
+		found = m.sender == sender
+		return true
+	})
+	if err != nil || !found {
 		v.fault("chat %d: a ref of %v points at message %d, which is not of them (%v)", chat, sender, index, err)
 	}
 }
@@ -211,17 +253,12 @@ func (v *verifier) checkMembers(w *shardWalk, id int64) (members int64) {
 }
 
 // checkMessages has a chat's messages dense from 1, with times that do not go back,
-// and returns the last index.
+// and returns the last index. First come those in the tables, then what the journal
+// has besides.
 func (v *verifier) checkMessages(w *shardWalk, id int64) (last int64) {
 	before := int64(0)
-	v.of(w.messages, uint64(id), func(key, value []byte) {
+	check := func(index int64, m *message) {
 		v.report.Messages++
-		var m message
-		if err := m.decode(value); err != nil || len(key) != messageKeyBytes {
-			v.fault("chat %d: a message %x: %v", id, key, errRecord)
-			return
-		}
-		index := messageIndex(key)
 		if index != last+1 {
 			v.fault("chat %d: message %d follows message %d", id, index, last)
 		}
@@ -229,6 +266,30 @@ func (v *verifier) checkMessages(w *shardWalk, id int64) (last int64) {
 			v.fault("chat %d: message %d is older than the one before it", id, index)
 		}
 		last, before = index, m.time
+	}
+	v.of(w.messages, uint64(id), func(key, value []byte) {
+		var m message
+		if err := m.decode(value); err != nil || len(key) != messageKeyBytes {
+			v.report.Messages++
+			v.fault("chat %d: a message %x: %v", id, key, errRecord)
+			return
+		}
+		index := messageIndex(key)
+		if other, found := w.journal.value(id, index); found && !bytes.Equal(other, value) {
+			v.fault("chat %d: message %d is another in the journal", id, index)
+		}
+		check(index, &m)
 	})
+	newest, _, err := w.journal.newest(id)
+	if err == nil {
+		err = w.lookups.window(id, last+1, newest, false, func(index int64, m *message) bool {
+			v.record()
+			check(index, m)
+			return true
+		})
+	}
+	if err != nil {
+		v.fault("chat %d: %v", id, err)
+	}
 	return last
 }

@@ -36,8 +36,7 @@ func TestVerifyTellsWhatDoesNotAgree(t *testing.T) {
 		{"a message does not decode", "a record does not decode", func(b *pebble.Batch) error { return b.Set(messageKey(7, 30), []byte{9}, nil) }},
 		{"time goes back", "older than the one before", func(b *pebble.Batch) error {
 			m := message{time: 1, sender: alice}
-			value := make([]byte, m.size())
-			m.encode(value)
+			value := m.append(nil)
 			return b.Set(messageKey(7, 30), value, nil)
 		}},
 		{"a chat is gone", "is of no chat", func(b *pebble.Batch) error { return b.Delete(chatKey(7), nil) }},
@@ -54,6 +53,7 @@ func TestVerifyTellsWhatDoesNotAgree(t *testing.T) {
 		t.Run(damage.name, func(t *testing.T) {
 			mem := damageable(t)
 			s := open(t, mem)
+			fileAll(t, s)
 			db := s.shards[s.ShardOf(7)].db.pebble
 			b := db.NewBatch()
 			if err := damage.change(b); err != nil {

@@ -12,9 +12,12 @@ import (
 
 // view is what can be read of a database: as it is, or as a snapshot of it was.
 // As it is, it shows what is committed and not yet synced too; whoever is not
-// the database's writer must know what of it is durable.
+// the database's writer must know what of it is durable. Messages it shows as they
+// are, in a snapshot too: a commit's are there once it is synced.
 type view struct {
-	from pebble.Reader
+	from    pebble.Reader
+	now     pebble.Reader // where the filed messages are
+	journal *journal      // and the others
 }
 
 // snapshot is a view that stands still, until it is closed.
@@ -59,13 +62,10 @@ func (v view) chat(id int64) (*chat, error) {
 	if record == nil {
 		return nil, err
 	}
-	walk, err := v.messages(id)
-	if err != nil {
-		return nil, err
-	}
+	walk := v.messages()
 	defer walk.close()
 	c := &chat{chatRecord: *record, id: id}
-	c.last, c.lastTime, err = walk.last()
+	c.last, c.lastTime, err = walk.last(id)
 	return c, err
 }
 
@@ -110,8 +110,14 @@ func (v view) ref(key []byte) (index int64, err error) {
 }
 
 // commitNumber returns the number of the last commit; 0: none has one.
-func (v view) commitNumber() (number uint64, err error) {
-	_, err = v.get(numberKey, func(value []byte) (err error) {
+func (v view) commitNumber() (uint64, error) { return v.number(numberKey) }
+
+// filedNumber returns the number of the last commit whose messages are filed; 0: of
+// none they are.
+func (v view) filedNumber() (uint64, error) { return v.number(filedKey) }
+
+func (v view) number(key []byte) (number uint64, err error) {
+	_, err = v.get(key, func(value []byte) (err error) {
 		number, err = decodeNumber(value)
 		return err
 	})
@@ -141,14 +147,12 @@ func (v view) chatsOf(user uuid.UUID, after int64) (userChats, error) {
 	return userChats{it}, nil
 }
 
-// messages walks a chat's messages.
-func (v view) messages(chat int64) (messages, error) {
-	it, err := v.iterate(appendChat(nil, messagePrefix, chat), appendChat(nil, messagePrefix, chat+1))
-	return messages{it}, err
+func (v view) iterate(low, high []byte) (*pebble.Iterator, error) {
+	return iterate(v.from, low, high)
 }
 
-func (v view) iterate(low, high []byte) (*pebble.Iterator, error) {
-	it, err := v.from.NewIter(&pebble.IterOptions{LowerBound: low, UpperBound: high})
+func iterate(from pebble.Reader, low, high []byte) (*pebble.Iterator, error) {
+	it, err := from.NewIter(&pebble.IterOptions{LowerBound: low, UpperBound: high})
 	if err != nil {
 		return nil, fmt.Errorf("walk %q records: %w", low[0], err)
 	}
@@ -176,80 +180,3 @@ func (w userChats) next() { w.it.Next() }
 func (w userChats) failure() error { return w.it.Error() }
 
 func (w userChats) close() { closeWalk(w.it) }
-
-// messages is a walk over messages. It begins with one chat's; window takes it
-// to any other.
-type messages struct {
-	it *pebble.Iterator
-}
-
-func (w messages) close() { closeWalk(w.it) }
-
-// last returns the newest message's index and time; 0 where there is none.
-func (w messages) last() (index, time int64, err error) {
-	if !w.it.Last() {
-		return 0, 0, w.it.Error()
-	}
-	var m message
-	if err := w.decode(&m); err != nil {
-		return 0, 0, err
-	}
-	return messageIndex(w.it.Key()), m.time, nil
-}
-
-// window calls use with the messages from … to of a chat until it returns false,
-// by rising index or, newestFirst, by falling. A message is valid during the
-// call. A window lies within what is durable: not to find every message of it is
-// an error.
-func (w messages) window(chat, from, to int64, newestFirst bool, use func(index int64, m *message) bool) error {
-	w.it.SetBounds(messageKey(chat, from), messageKey(chat, to+1))
-	index, step := from, int64(1)
-	if newestFirst {
-		index, step = to, -1
-	}
-	var m message
-	for ok := w.begin(newestFirst); ok; ok = w.advance(newestFirst) {
-		if found := messageIndex(w.it.Key()); found != index {
-			return fmt.Errorf("message %d of chat %d is missing: %d stands in its place", index, chat, found)
-		}
-		if err := w.decode(&m); err != nil {
-			return err
-		}
-		if !use(index, &m) {
-			return nil
-		}
-		index += step
-	}
-	if err := w.it.Error(); err != nil {
-		return fmt.Errorf("walk messages of chat %d: %w", chat, err)
-	}
-	if from <= index && index <= to {
-		return fmt.Errorf("message %d of chat %d is missing", index, chat)
-	}
-	return nil
-}
-
-func (w messages) begin(newestFirst bool) bool {
-	if newestFirst {
-		return w.it.Last()
-	}
-	return w.it.First()
-}
-
-func (w messages) advance(newestFirst bool) bool {
-	if newestFirst {
-		return w.it.Prev()
-	}
-	return w.it.Next()
-}
-
-func (w messages) decode(m *message) error {
-	value, err := w.it.ValueAndErr()
-	if err == nil {
-		err = m.decode(value)
-	}
-	if err != nil {
-		return fmt.Errorf("message %d: %w", messageIndex(w.it.Key()), err)
-	}
-	return nil
-}

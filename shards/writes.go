@@ -10,17 +10,30 @@ import (
 // it is the seam behind which the storage layout stands: what is put here is
 // found there.
 type writes struct {
-	batch *pebble.Batch
+	batch   *pebble.Batch
+	journal *journal // takes the messages
 }
 
-func (w *writes) empty() bool { return w.batch.Empty() }
+func (w *writes) empty() bool { return w.batch.Empty() && len(w.journal.pending()) == 0 }
 
-func (w *writes) reset() { w.batch.Reset() }
+func (w *writes) reset() {
+	w.batch.Reset()
+	w.journal.drop()
+}
 
-func (w *writes) message(chat, index int64, m *message) error {
-	op := w.batch.SetDeferred(messageKeyBytes, m.size())
-	putMessageKey(op.Key, chat, index)
-	m.encode(op.Value)
+func (w *writes) message(chat, index int64, m *message) { w.journal.message(chat, index, m) }
+
+// journalRecord puts the messages into the batch, as those of commit number.
+func (w *writes) journalRecord(number uint64) error {
+	messages := w.journal.pending()
+	if len(messages) == 0 {
+		return nil
+	}
+	op := w.batch.SetDeferred(journalKeyBytes, 1+len(messages))
+	op.Key[0] = journalPrefix
+	binary.BigEndian.PutUint64(op.Key[1:], number)
+	op.Value[0] = recordVersion
+	copy(op.Value[1:], messages)
 	return op.Finish()
 }
 

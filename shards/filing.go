@@ -1,0 +1,252 @@
+package shards
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
+	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// filer writes the sealed segments of a journal into tables of the store, one after
+// the other, beside everything else:
+//
+//  1. the segment's messages, sorted, become tables beside the database, and with
+//     them the number of its last commit;
+//  2. Pebble takes them in, all at once, which its MANIFEST makes durable;
+//  3. the segment's commits are deleted from the journal.
+//
+// A crash in between leaves messages in both, which the next opening files once
+// more. What is filed was durable in the log before; so a log that has fewer commits
+// than are filed has lost its end to damage, and the database is refused.
+//
+// Where Pebble does not take the tables in, for a file system without links or a
+// damaged table in their way, the messages are written as any others are. A filing
+// that fails is tried again; once writes wait for it the process ends.
+type filer struct {
+	db      *database
+	work    *background
+	fs      vfs.FS
+	prefix  string // of the paths of tables
+	options sstable.WriterOptions
+
+	stop    chan struct{}
+	running sync.WaitGroup
+}
+
+const (
+	filingSuffix = ".filing-" // behind the database's name, before a table's number
+
+	filingCategory vfs.DiskWriteCategory = "throng-filing"
+
+	// filingTable is the size of a table: where one is damaged, so much is out of
+	// reach of compactions with it.
+	filingTable = 4 << 20 // bytes
+	// filingYield is how many messages are filed before others may have the
+	// processor.
+	filingYield = 512
+	// filingBatch is the size of a batch where tables are not taken in.
+	filingBatch = 1 << 20 // bytes
+)
+
+// startFiler files what there is to file in db from now on.
+func startFiler(db *database, fs vfs.FS) *filer {
+	f := &filer{
+		db: db, work: db.work, fs: fs, prefix: db.path + filingSuffix, stop: make(chan struct{}),
+		options: db.options.MakeWriterOptions(0, db.pebble.TableFormat()),
+	}
+	f.options.FilterPolicy = pebble.NoFilterPolicy // of messages there would be nothing in it
+	db.journal.filer = f
+	f.running.Go(f.run)
+	return f
+}
+
+func (f *filer) run() {
+	for {
+		s := f.db.journal.sealed()
+		if s == nil {
+			return
+		}
+		err := f.file(s)
+		f.work.filings.done(err != nil)
+		if err == nil {
+			f.db.journal.filed(s)
+			continue
+		}
+		if f.work.awaited.Load() {
+			die(f.work.fatal, fmt.Errorf("writes wait for messages that cannot be filed: %w", err))
+		}
+		f.work.failed(fmt.Errorf("file messages: %w", err))
+		select {
+		case <-time.After(f.work.filings.wait()):
+		case <-f.stop:
+			return
+		}
+	}
+}
+
+// close ends the filing; what is not filed stays in the journal.
+func (f *filer) close() {
+	close(f.stop)
+	f.db.journal.stop()
+	f.running.Wait()
+}
+
+// file puts a segment into the tables and takes it out of the journal.
+func (f *filer) file(s *segment) error {
+	if err := f.db.settle(); err != nil {
+		return fmt.Errorf("sync the log: %w", err)
+	}
+	paths, err := f.write(s)
+	if err == nil {
+		err = f.take(s, paths)
+	}
+	if err == nil {
+		err = f.db.pebble.DeleteRange(journalKey(s.first), journalKey(s.last+1), pebble.NoSync)
+	}
+	if err != nil {
+		f.remove(paths)
+		return err
+	}
+	// The memtable is dead weight now, but for what was written meanwhile. A flush
+	// that does not begin is no loss: it will when the memtable is full.
+	_, _ = f.db.pebble.AsyncFlush()
+	return nil
+}
+
+// take has Pebble take the tables of s in, or its messages, where it does not.
+func (f *filer) take(s *segment, paths []string) error {
+	err := f.db.pebble.Ingest(context.Background(), paths)
+	if err == nil || isFull(err) {
+		return err
+	}
+	f.work.say("tables are not taken in; their messages are written through the log", "error", err.Error())
+	f.remove(paths)
+	return f.put(s)
+}
+
+// remove removes tables, some of which Pebble may have removed.
+func (f *filer) remove(paths []string) {
+	for _, path := range paths {
+		if err := f.fs.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			f.work.failed(fmt.Errorf("remove a table that was not taken in: %w", err))
+		}
+	}
+}
+
+// isFull reports whether there is no space, which no other way would have.
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// write writes a segment's tables and returns their paths, also on an error.
+func (f *filer) write(s *segment) (paths []string, err error) {
+	var table *sstable.Writer
+	finish := func() error {
+		if table == nil {
+			return nil
+		}
+		err := table.Close()
+		table = nil
+		return err
+	}
+	err = s.sorted(func(key, value []byte) error {
+		if table != nil && table.Raw().EstimatedSize() >= filingTable {
+			if err := finish(); err != nil {
+				return err
+			}
+		}
+		if table == nil {
+			path := fmt.Sprint(f.prefix, len(paths))
+			file, err := f.fs.Create(path, filingCategory)
+			if err != nil {
+				return fmt.Errorf("create a table: %w", err)
+			}
+			paths = append(paths, path)
+			table = sstable.NewWriter(objstorageprovider.NewFileWritable(file), f.options)
+		}
+		return table.Set(key, value)
+	})
+	if err = errors.Join(err, finish()); err != nil {
+		return paths, fmt.Errorf("write a table: %w", err)
+	}
+	return paths, nil
+}
+
+// put writes a segment's messages through the log.
+func (f *filer) put(s *segment) error {
+	batch := f.db.pebble.NewBatchWithSize(filingBatch)
+	defer func() { _ = batch.Close() }()
+	err := s.sorted(func(key, value []byte) error {
+		if batch.Len() >= filingBatch {
+			if err := f.db.pebble.Apply(batch, pebble.NoSync); err != nil {
+				return err
+			}
+			batch.Reset()
+		}
+		return batch.Set(key, value, nil)
+	})
+	if err == nil {
+		err = f.db.pebble.Apply(batch, pebble.NoSync)
+	}
+	return err
+}
+
+// sorted calls use with what a sealed segment files, in the order of the keys, which
+// are valid during the call: the number of its last commit, then its messages.
+func (s *segment) sorted(use func(key, value []byte) error) error {
+	if err := use(filedKey, encodeNumber(s.last)); err != nil {
+		return err
+	}
+	key := make([]byte, messageKeyBytes)
+	chats := slices.SortedFunc(maps.Keys(s.chats), func(a, b int64) int { return cmp.Compare(uint64(a), uint64(b)) })
+	var offsets []uint32
+	n := 0
+	for _, chat := range chats {
+		t := s.chats[chat]
+		offsets = s.offsets(offsets[:0], t, 0, t.count)
+		for _, at := range offsets {
+			r, err := readRecord(s.records[at:])
+			if err == nil {
+				putMessageKey(key, r.chat, r.index)
+				err = use(key, r.value)
+			}
+			if err != nil {
+				return err
+			}
+			if n++; n%filingYield == 0 {
+				runtime.Gosched()
+			}
+		}
+	}
+	return nil
+}
+
+// removeFilings removes what filings of the database at path left, none of which is
+// under way.
+func removeFilings(fs vfs.FS, path string) error {
+	dir, prefix := fs.PathDir(path), fs.PathBase(path)+filingSuffix
+	names, err := fs.List(dir)
+	if err != nil {
+		return fmt.Errorf("look for what a filing left: %w", err)
+	}
+	var faults []error
+	for _, name := range names {
+		if strings.HasPrefix(name, prefix) {
+			faults = append(faults, fs.Remove(fs.PathJoin(dir, name)))
+		}
+	}
+	return errors.Join(faults...)
+}

@@ -1,0 +1,220 @@
+package shards
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"throng/codec"
+)
+
+// beheaded is what a power cut leaves of a store right after it has taken in tables,
+// and then damage of its log: chat 7 of alice was there when the log was cut, and so
+// were its first messages; what came later is filed, and the log knows nothing of it.
+func beheaded(t *testing.T, later func(c *client), adjust ...options) (fs *crashFS, shard int) {
+	t.Helper()
+	mem := newCrashFS()
+	s := open(t, mem, append(adjust, withSegments(1<<20))...)
+	c := newClient(s)
+	c.group(7, alice)
+	for i := range 5 {
+		c.send(7, alice, fmt.Sprint(i+1))
+	}
+	shard = int(s.ShardOf(7))
+	db := s.shards[shard].db
+	if err := db.pebble.LogData(nil, pebble.Sync); err != nil {
+		t.Fatal(err)
+	}
+	logs := filesWith(t, mem, mem.PathJoin(testDir, shardName(shard)), logSuffix)
+	mark := mem.PathJoin(testDir, shardName(shard)+markSuffix)
+	early := readFile(t, mem, mark)
+
+	later(c)
+	db.filer.close() // it files no more; the test does, up to where it is cut off
+	db.journal.seal()
+	if err := db.settle(); err != nil {
+		t.Fatal(err)
+	}
+	paths, err := db.filer.write(db.journal.segments[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.pebble.Ingest(t.Context(), paths); err != nil {
+		t.Fatal(err)
+	}
+	fs = mem.clone(0, nil)
+	writeFile(t, fs, mark, early) // as it was within 10 ms
+	for path, text := range logs {
+		writeFile(t, fs, path, text)
+	}
+	db.filer.stop = make(chan struct{}) // Close ends it once more
+	closeStore(t, s)
+	return fs, shard
+}
+
+// filesWith returns the files in dir whose names end in suffix.
+func filesWith(t *testing.T, fs vfs.FS, dir, suffix string) map[string]string {
+	t.Helper()
+	names, err := fs.List(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{}
+	for _, name := range names {
+		if strings.HasSuffix(name, suffix) {
+			files[fs.PathJoin(dir, name)] = readFile(t, fs, fs.PathJoin(dir, name))
+		}
+	}
+	return files
+}
+
+// goOn is what docs/operating.md says of going on without what is lost.
+func goOn(t *testing.T, fs vfs.FS) {
+	t.Helper()
+	writeFile(t, fs, fs.PathJoin(testDir, formatFile), `{"format":1,"shards":2,"made":true}`)
+}
+
+// A log that lost commits whose messages are filed is refused, whatever the mark
+// says, and with syncs off too; verify tells it.
+func TestALogThatEndsBeforeWhatIsFiledIsRefused(t *testing.T) {
+	for _, noSync := range []bool{false, true} {
+		t.Run(fmt.Sprint("no sync ", noSync), func(t *testing.T) {
+			fs, _ := beheaded(t, func(c *client) {
+				for i := range 3 {
+					c.send(7, alice, fmt.Sprint("later ", i+1))
+				}
+			}, func(c *Config) { c.NoSync = noSync })
+			s, err := Open(testConfig(fs))
+			if err == nil {
+				closeStore(t, s)
+				t.Fatal("it is opened")
+			}
+			if !strings.Contains(err.Error(), "the last 3 of 9 commits that were synced are missing") {
+				t.Errorf("it is refused for %v", err)
+			}
+			report, err := Verify(testConfig(fs), quiet)
+			if err != nil || !strings.Contains(strings.Join(report.Faults, "\n"), "are missing") {
+				t.Errorf("%+v, %v", report, err)
+			}
+		})
+	}
+}
+
+// Who goes on without what the log lost keeps what can be kept of it, and the store
+// agrees with itself: no index is given twice, and there is no message of a chat that
+// there is not, or of no member.
+func TestGoingOnLeavesOutWhatIsLost(t *testing.T) {
+	other := int64(8) // of the same shard
+	for (&Store{config: Config{Shards: MinShards}}).ShardOf(other) != (&Store{config: Config{Shards: MinShards}}).ShardOf(7) {
+		other++
+	}
+	fs, _ := beheaded(t, func(c *client) {
+		c.send(7, alice, "6")
+		c.join(7, bob, "Bob")
+		c.send(7, bob, "of one who is no member any more")
+		c.send(7, alice, "behind it")
+		c.group(other, carol)
+		c.send(other, carol, "of a chat that is no more")
+		c.send(other, carol, "and another")
+	})
+	goOn(t, fs)
+	s := open(t, fs)
+	c := newClient(s)
+	if a := c.send(7, alice, "7"); a.Status != OK || a.Index != 7 {
+		t.Errorf("the next message has index %d (%s)", a.Index, a.Status.said())
+	}
+	if a := c.group(other, dave); a.Status != OK {
+		t.Errorf("a chat of the id that is free again: %s", a.Status.said())
+	}
+	if a := c.send(other, dave, "first"); a.Index != 1 {
+		t.Errorf("its first message has index %d (%s)", a.Index, a.Status.said())
+	}
+	fileAll(t, s)
+	var texts []string
+	for _, m := range c.history(t, 7, alice) {
+		texts = append(texts, m.Content)
+	}
+	if want := []string{"1", "2", "3", "4", "5", "6", "7"}; !slices.Equal(texts, want) {
+		t.Errorf("the chat has %q", texts)
+	}
+	if history := c.history(t, other, dave); len(history) != 1 || history[0].Content != "first" {
+		t.Errorf("the other has %v", history)
+	}
+	closeStore(t, s)
+	if report, err := Verify(testConfig(fs), quiet); err != nil || report.Faulty > 0 || report.Messages != 7+1 {
+		t.Errorf("%+v, %v", report, err)
+	}
+	closeStore(t, open(t, fs)) // from now on it opens as any other
+}
+
+// What the log lost must be left out while the journal still has of a chat what comes
+// before what is filed of it.
+func TestGoingOnGivesNoIndexTwice(t *testing.T) {
+	fs, _ := beheaded(t, func(c *client) { c.send(7, alice, "6") })
+	goOn(t, fs)
+	s := openFor(t, fs)
+	c := newClient(s)
+	if a := c.send(7, alice, "7"); a.Status != OK || a.Index != 7 {
+		t.Errorf("the next message has index %d (%s)", a.Index, a.Status.said())
+	}
+	if n := len(c.history(t, 7, alice)); n != 7 {
+		t.Errorf("the chat has %d messages", n)
+	}
+}
+
+// A store that is refused for its journal is left as it is: somebody may read more out
+// of it.
+func TestARefusedJournalIsNotFiled(t *testing.T) {
+	mem := newCrashFS()
+	s := open(t, mem, withSegments(1<<20))
+	c := newClient(s)
+	c.group(7, alice)
+	for range 20 {
+		c.send(7, alice, strings.Repeat("text ", 500))
+	}
+	shard := int(s.ShardOf(7))
+	db := s.shards[shard].db
+	if err := db.pebble.Set(journalKey(db.commits), []byte{recordVersion + 1}, pebble.Sync); err != nil {
+		t.Fatal(err)
+	}
+	closeStore(t, s)
+	if s, err := Open(testConfig(mem)); err == nil { // with small segments, which are full at once
+		closeStore(t, s)
+		t.Fatal("it is opened")
+	}
+	read, err := openReadOnly(mem, mem.PathJoin(testDir, shardName(shard)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := read.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if filed, err := (view{from: read}).filedNumber(); filed != 0 || err != nil {
+		t.Errorf("it is filed up to commit %d (%v)", filed, err)
+	}
+}
+
+// A message that is in a table and in the journal is the same in both, or verify
+// tells it.
+func TestVerifyComparesWhatIsFiledWithTheJournal(t *testing.T) {
+	mem := newCrashFS()
+	s := open(t, mem, withSegments(1<<20))
+	c := newClient(s)
+	c.group(7, alice)
+	c.send(7, alice, "text")
+	m := message{sender: alice, text: codec.Text("another")}
+	if err := s.shards[s.ShardOf(7)].db.pebble.Set(messageKey(7, 1), m.append(nil), pebble.Sync); err != nil {
+		t.Fatal(err)
+	}
+	closeStore(t, s)
+	report, err := Verify(testConfig(mem), quiet)
+	if err != nil || !strings.Contains(strings.Join(report.Faults, "\n"), "message 1 is another in the journal") {
+		t.Errorf("%+v, %v", report, err)
+	}
+}

@@ -1,0 +1,256 @@
+package shards
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"sync"
+	"syscall"
+)
+
+// segment is a stretch of the journal in memory: the records of the messages that
+// some commits in a row wrote, and where each chat's are. Its bytes are those of the
+// journal's records on disk:
+//
+//	record   chat 8, index uvarint, bytes of the message uvarint, the message as
+//	         its value in the store
+//
+// The writer appends records and, when they are committed, indexes them; what is
+// indexed never changes and can be read beside the writer. Nothing in a segment
+// points anywhere, so that the garbage collector has nothing to follow in it.
+type segment struct {
+	// Owned by the writer until the segment is sealed, then by the filer.
+	slab   []byte // all records, those that are not committed yet too
+	memory []byte // what slab begins with
+	first  uint64 // number of its first commit with messages; 0: none yet
+	last   uint64 // of its last one
+
+	refs int // holders, the journal itself among them; guarded by journal.mu
+
+	mu      sync.RWMutex
+	records []byte         // the committed part of slab
+	chats   map[int64]tail // what it has of each chat
+	runs    []uint32       // see tail
+}
+
+// tail says where a segment has a chat's messages: count of them, with the indexes
+// first, first+1, …. Their offsets stand in runs, which are stretches of
+// segment.runs, each longer than the one before it:
+//
+//	run   where the run before it begins, how many messages the runs before have,
+//	      the offset of each record in the slab
+type tail struct {
+	first int64
+	count uint32
+	run   uint32 // where the last run begins
+}
+
+const (
+	maxSegment = 64 << 20 // bytes
+
+	runHeader = 2
+	firstRun  = 2    // offsets
+	maxRun    = 1024 // offsets
+
+	// tailBytes is what a chat costs in the map of tails, offsetBytes what a number in
+	// runs does.
+	tailBytes   = 60
+	offsetBytes = 4
+
+	// indexPart is how many messages are indexed before readers may look again.
+	indexPart = 256
+)
+
+// runLength is how many offsets a run has room for that comes after so many.
+func runLength(before uint32) uint32 { return min(before+firstRun, maxRun) }
+
+func (t tail) last() int64 { return t.first + int64(t.count) - 1 }
+
+// mapFrom is how large a segment must be for its memory to be mapped, outside of the
+// garbage collector's: there, it would count as live, and as much garbage again be
+// let gather.
+const mapFrom = 1 << 20
+
+// newSegment returns a segment that has memory for twice so many bytes: it is full
+// with half of them, and the commit that fills it goes beyond. What is not touched
+// of it costs nothing.
+func newSegment(bytes int) *segment {
+	s := &segment{}
+	if bytes >= mapFrom {
+		s.memory, _ = syscall.Mmap(-1, 0, 2*bytes, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	}
+	if s.memory == nil {
+		s.memory = make([]byte, 2*bytes)
+	} else {
+		// Filing reads all over it: in large pages that is a fifth more messages a
+		// second, on a virtual machine (docs/performance.md).
+		_ = syscall.Madvise(s.memory, syscall.MADV_HUGEPAGE)
+	}
+	s.reuse()
+	return s
+}
+
+// reuse empties a segment that nobody holds.
+func (s *segment) reuse() {
+	s.slab, s.records = s.memory[:0], nil
+	s.first, s.last = 0, 0
+	s.chats, s.runs = make(map[int64]tail), s.runs[:0]
+}
+
+// free gives its memory back; nobody may hold it.
+func (s *segment) free() {
+	_ = syscall.Munmap(s.memory) // it refuses what was not mapped
+	s.memory = nil
+	s.reuse()
+}
+
+// bytes is what the segment takes, its index included. The writer calls it.
+func (s *segment) bytes() int {
+	return len(s.slab) + tailBytes*len(s.chats) + offsetBytes*len(s.runs)
+}
+
+// append adds a message's record, not committed yet.
+func (s *segment) append(chat, index int64, m *message) {
+	size := m.size()
+	s.slab = binary.BigEndian.AppendUint64(s.slab, uint64(chat))
+	s.slab = binary.AppendUvarint(s.slab, uint64(index))
+	s.slab = binary.AppendUvarint(s.slab, uint64(size))
+	s.slab = m.append(s.slab)
+}
+
+// pending returns the records that are not committed yet.
+func (s *segment) pending() []byte { return s.slab[len(s.records):] }
+
+// drop forgets the pending records.
+func (s *segment) drop() { s.slab = s.slab[:len(s.records)] }
+
+// commit indexes the pending records, which commit number has made durable. On an
+// error, which only records that were read back give, the rest is left out.
+func (s *segment) commit(number uint64) error {
+	if s.first == 0 {
+		s.first = number
+	}
+	s.last = number
+	for len(s.records) < len(s.slab) {
+		if err := s.commitPart(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// commitPart indexes the first of the pending records.
+func (s *segment) commitPart() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := len(s.records)
+	for n := 0; n < indexPart && at < len(s.slab); n++ {
+		r, err := readRecord(s.slab[at:])
+		if err == nil {
+			err = s.index(r.chat, r.index, uint32(at))
+		}
+		if err != nil {
+			return err
+		}
+		at += r.bytes
+	}
+	s.records = s.slab[:at]
+	return nil
+}
+
+// index notes that the record at offset is the chat's next message.
+func (s *segment) index(chat, index int64, offset uint32) error {
+	t, known := s.chats[chat]
+	switch {
+	case !known:
+		t = tail{first: index, run: s.addRun(0, 0)}
+	case index != t.last()+1:
+		return fmt.Errorf("message %d of chat %d follows message %d", index, chat, t.last())
+	}
+	before := s.runs[t.run+1]
+	if t.count-before == runLength(before) {
+		t.run = s.addRun(t.run, t.count)
+		before = t.count
+	}
+	s.runs[t.run+runHeader+t.count-before] = offset
+	t.count++
+	s.chats[chat] = t
+	return nil
+}
+
+func (s *segment) addRun(previous, before uint32) (at uint32) {
+	at = uint32(len(s.runs))
+	s.runs = append(s.runs, previous, before)
+	for range runLength(before) {
+		s.runs = append(s.runs, 0)
+	}
+	return at
+}
+
+// offsets appends the offsets of the messages from … to-1 of t, counted from 0, to
+// offsets; mu must be held while the segment is not sealed.
+func (s *segment) offsets(offsets []uint32, t tail, from, to uint32) []uint32 {
+	old := len(offsets)
+	offsets = slices.Grow(offsets, int(to-from))[:old+int(to-from)]
+	into := offsets[old:]
+	for run, end := t.run, to; end > from; run = s.runs[run] {
+		before := s.runs[run+1]
+		if low := max(before, from); low < end {
+			copy(into[low-from:end-from], s.runs[run+runHeader+low-before:])
+			end = low
+		}
+	}
+	return offsets
+}
+
+// find appends the offsets of a chat's messages from … to to offsets, as far as
+// the segment has them, and returns the memory that they point into and the index
+// of the first. Where there are none, first is 0.
+func (s *segment) find(offsets []uint32, chat, from, to int64) (_ []uint32, records []byte, first int64) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	t, known := s.chats[chat]
+	if !known || to < t.first || from > t.last() {
+		return offsets, nil, 0
+	}
+	first, to = max(from, t.first), min(to, t.last())
+	return s.offsets(offsets, t, uint32(first-t.first), uint32(to+1-t.first)), s.records, first
+}
+
+// newest returns the index and time of a chat's last message; 0: it has none.
+func (s *segment) newest(chat int64) (index, time int64, err error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	t, known := s.chats[chat]
+	if !known {
+		return 0, 0, nil
+	}
+	var one [1]uint32
+	at := s.offsets(one[:0], t, t.count-1, t.count)[0]
+	r, err := readRecord(s.records[at:])
+	var m message
+	if err == nil {
+		err = m.decode(r.value)
+	}
+	return r.index, m.time, err
+}
+
+// record is a message as it stands in the journal.
+type record struct {
+	chat, index int64
+	value       []byte // the message's value in the store; it aliases what was read
+	bytes       int    // of it all
+}
+
+// readRecord reads the record that src begins with.
+func readRecord(src []byte) (record, error) {
+	r := recordReader{src: src}
+	var one record
+	if b := r.bytes(8); r.err == nil {
+		one.chat = int64(binary.BigEndian.Uint64(b))
+	}
+	one.index = r.number()
+	one.value = r.bytes(uint64(r.number()))
+	one.bytes = len(src) - len(r.src)
+	return one, r.err
+}

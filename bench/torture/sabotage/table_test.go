@@ -44,13 +44,13 @@ var table = []sabotage{
 	},
 	{
 		"lists show what is not synced", "A list of chats shows only what is durable.",
-		"shards/database.go", "return snapshot{view{taken}, taken}", "return snapshot{view{db.pebble}, taken}",
+		"shards/database.go", "return snapshot{view{from: taken,", "return snapshot{view{from: db.pebble,",
 		shardsTests, "TestNobodySeesWhatIsNotSynced",
 	},
 	{
-		"reads without a durable bound", "A read ends at what was durable when it was taken up.",
-		"shards/readers.go", "\tvar fault error\n\terr := r.walk.window(", "\tif last, _, err := r.walk.last(); err == nil && op.Index < 0 {\n\t\top.to = max(op.to, last)\n\t}\n\tvar fault error\n\terr := r.walk.window(",
-		shardsTests, "TestNobodySeesWhatIsNotSynced",
+		"reads without a bound", "A read ends at the message that was the newest when it was taken up.",
+		"shards/readers.go", "\tvar fault error\n\terr := r.walk.window(", "\tif last, _, err := r.walk.last(op.Chat); err == nil && op.Index < 0 {\n\t\top.to = max(op.to, last)\n\t}\n\tvar fault error\n\terr := r.walk.window(",
+		shardsTests, "TestStoreAgainstModel",
 	},
 	{
 		"a user is cached before the sync", "A loop knows a user only from an answer of the accounts.",
@@ -93,15 +93,147 @@ var table = []sabotage{
 		shardsTests, "TestMarkersNameWhatIsDurable",
 	},
 
+	// The journal.
+	{
+		"pending messages are shown", "The journal shows only what is durable.",
+		"shards/database.go", "w.journalRecord(number), db.pebble.Apply(", "w.journalRecord(number), db.journal.commit(number), db.pebble.Apply(",
+		shardsTests, "TestNobodySeesWhatIsNotSynced",
+	},
+	{
+		"the journal is not read", "Opening reads what is not filed.",
+		"shards/database.go", "if err := db.journal.load(db.pebble, db.commits); err != nil {", "if err := error(nil); err != nil {",
+		shardsTests, "TestStoreAgainstModel",
+	},
+	{
+		"a gap in the journal", "A journal whose messages do not follow each other is refused.",
+		"shards/segment.go", "case index != t.last()+1:", "case index <= t.last():",
+		shardsTests, "TestADamagedJournalIsRefused",
+	},
+	{
+		"a journal ahead of its commits", "A journal that is newer than the last commit is refused.",
+		"shards/journal.go", "if number > last {", "if number > last+1000 {",
+		shardsTests, "TestADamagedJournalIsRefused",
+	},
+	{
+		"a message beside the one that was asked for", "A segment finds a message by its index.",
+		"shards/segment.go", "s.runs[run+runHeader+low-before:]", "s.runs[run+runHeader+low-before+1:]",
+		shardsTests, "TestSegmentAgainstModel",
+	},
+	{
+		"a drop that does not drop", "What a panicking operation wrote is not in the journal.",
+		"shards/writes.go", "\tw.journal.drop()\n", "",
+		shardsTests, "TestNothingIsLeftOfAPanic",
+	},
+	{
+		"commits are deleted before their messages are filed", "A commit stays in the journal until its messages are in the store.",
+		"shards/filing.go", "\terr := f.db.pebble.Ingest(", "\t_ = f.db.pebble.DeleteRange(journalKey(s.first), journalKey(s.last+1), pebble.NoSync)\n\terr := f.db.pebble.Ingest(",
+		shardsTests, "TestWhatIsFiledLeavesTheJournal",
+	},
+	{
+		"commits are deleted though a filing failed", "A filing that fails deletes nothing.",
+		"shards/filing.go", "\tif err == nil {\n\t\terr = f.db.pebble.DeleteRange(journalKey(s.first), journalKey(s.last+1), pebble.NoSync)\n\t}\n", "\terr = errors.Join(err, f.db.pebble.DeleteRange(journalKey(s.first), journalKey(s.last+1), pebble.NoSync))\n",
+		shardsTests, "TestAFilingThatFindsNoSpace",
+	},
+	{
+		"a commit too many is deleted", "Only the commits of the filed segment leave the journal.",
+		"shards/filing.go", "journalKey(s.last+1), pebble.NoSync)", "journalKey(s.last+2), pebble.NoSync)",
+		shardsTests, "TestWhatIsFiledLeavesTheJournal",
+	},
+	{
+		"a filed commit stays", "All commits of the filed segment leave the journal.",
+		"shards/filing.go", "journalKey(s.last+1), pebble.NoSync)", "journalKey(s.last), pebble.NoSync)",
+		shardsTests, "TestWhatIsFiledLeavesTheJournal",
+	},
+	{
+		"no other way to file", "Where tables are not taken in, their messages are filed all the same.",
+		"shards/filing.go", "if err == nil || isFull(err) {", "if err == nil || isFull(err) || s.first > 0 {",
+		shardsTests, "TestMessagesAreFiledWithoutLinks",
+	},
+	{
+		"tables that are not taken in are forgotten", "What is not taken in as a table is written through the log.",
+		"shards/filing.go", "\treturn f.put(s)\n", "\treturn nil\n",
+		shardsTests, "TestMessagesAreFiledWithoutLinks",
+	},
+	{
+		"writes wait for what is never filed", "A filing that fails while writes wait ends the process.",
+		"shards/filing.go", "if f.work.awaited.Load() {", "if f.work.awaited.Load() && f.prefix == \"\" {",
+		shardsTests, "TestAFilingThatFindsNoSpace",
+	},
+	{
+		"a journal without a limit", "Writes wait where too much is not filed.",
+		"shards/journal.go", "return len(j.segments) < segmentsPerShard }", "return len(j.segments) >= 0 }",
+		shardsTests, "TestAFilingThatFindsNoSpace",
+	},
+	{
+		"a table that was left over stays", "Opening removes what a filing left.",
+		"shards/database.go", "if err := removeFilings(c.FS, db.path); err != nil {", "if err := removeFilings(c.FS, db.path+\"no\"); err != nil {",
+		shardsTests, "TestLeftoversOfFilingsAreRemoved",
+	},
+	{
+		"what the log may lose is filed", "Only what is durable is filed.",
+		"shards/database.go", "\treturn db.pebble.LogData(nil, pebble.Sync)\n", "\treturn nil\n",
+		shardsTests, "TestNothingIsFiledThatTheLogMayLose",
+	},
+	{
+		"a journal behind its tables", "Who goes on without the end of the log has all filed before anything is written.",
+		"shards/lost.go", "\tdb.journal.fileAll()", "",
+		shardsTests, "TestGoingOnGivesNoIndexTwice",
+	},
+	{
+		"messages of nobody stay", "Who goes on without the end of the log keeps no message whose sender it has lost.",
+		"shards/lost.go", "\t\tif !member {", "\t\tif !member && index < 0 {",
+		shardsTests, "TestGoingOnLeavesOutWhatIsLost",
+	},
+	{
+		"messages of no chat stay", "Who goes on without the end of the log keeps no message whose chat it has lost.",
+		"shards/lost.go", "\t\treturn messageIndex(it.Key()), nil\n\t}\n\tmembers", "\t\treturn 0, nil\n\t}\n\tmembers",
+		shardsTests, "TestGoingOnLeavesOutWhatIsLost",
+	},
+	{
+		"a log behind its tables", "A log that has fewer commits than are filed is refused.",
+		"shards/database.go", "if err == nil && filed > db.commits && !newMark {", "if err == nil && filed > db.commits+1000 && !newMark {",
+		shardsTests, "TestALogThatEndsBeforeWhatIsFiledIsRefused",
+	},
+	{
+		"a refused store is filed", "Nothing is filed before all of the journal is accepted.",
+		"shards/database.go", "\tif err := db.journal.load(db.pebble, db.commits); err != nil {", "\tdb.filer = startFiler(db, c.FS)\n\tif err := db.journal.load(db.pebble, db.commits); err != nil {",
+		shardsTests, "TestARefusedJournalIsNotFiled",
+	},
+	{
+		"what is held is used again", "A segment's memory is used again only when nobody holds it.",
+		"shards/journal.go", "case s.refs > 0:", "case s.refs > 1<<20:",
+		shardsTests, "TestWhatIsHeldIsNotUsedAgain",
+	},
+	{
+		"an iterator older than the journal", "Who reads holds the journal before the store.",
+		"shards/walk.go", "return &messages{view: v, held: v.journal.hold()} }", "\n\tw := &messages{view: v}\n\tw.it, _ = iterate(v.now, []byte{messagePrefix}, []byte{messagePrefix + 1})\n\tw.held = v.journal.hold()\n\treturn w\n}",
+		shardsTests, "TestMessagesAreFoundWhileTheyAreFiled",
+	},
+	{
+		"a snapshot of messages", "A list of chats shows all messages, filed since or not.",
+		"shards/database.go", "now: db.now, journal", "now: taken, journal",
+		shardsTests, "TestASnapshotShowsAllMessages",
+	},
+	{
+		"the filter denies messages", "A filter denies only what it knows.",
+		"shards/filter.go", "return walked(key) ||", "return !walked(key) &&",
+		shardsTests, "TestTheFilterDeniesOnlyWhatItKnows",
+	},
+	{
+		"a journal in an older format", "A directory says that it has journals before it has one.",
+		"shards/directory.go", "if d.made && d.format == formatVersion {", "if d.made && d.marked {",
+		shardsTests, "TestADirectoryWithoutJournalsIsTakenOver",
+	},
+
 	// Indexes and order.
 	{
 		"an index is used again after reopening", "A reopened chat goes on behind its last message.",
-		"shards/view.go", "c.last, c.lastTime, err = walk.last()\n", "c.last, c.lastTime, err = walk.last()\n\tc.last = max(0, c.last-1)\n",
-		shardsTests, "TestScripts",
+		"shards/walk.go", "return messageIndex(w.it.Key()), m.time, nil", "return messageIndex(w.it.Key()) - 1, m.time, nil",
+		shardsTests, "TestADirectoryWithoutJournalsIsTakenOver",
 	},
 	{
 		"an index is left out", "Indexes are dense.",
-		"shards/chats.go", "\tc.last++\n", "\tc.last += 2\n",
+		"shards/chats.go", "\tw.message(c.id, c.last+1, &m)\n", "\tc.last = max(c.last, 1)\n\tw.message(c.id, c.last+1, &m)\n",
 		shardsTests, "TestScripts",
 	},
 	{
@@ -110,13 +242,13 @@ var table = []sabotage{
 		engineTests, "TestRepliesComeInTheOrderOfRequests",
 	},
 	{
-		"a message of a batch is not written", "What is acknowledged is in the commit.",
-		"shards/chats.go", "if err := w.message(c.id, c.last+1, &m); err != nil {", "if err := w.message(c.id, c.last+1-(c.last+1)%7/6, &m); err != nil {",
-		shardsTests, "TestStoreAgainstModel",
+		"messages are not written", "What is acknowledged is in the commit.",
+		"shards/writes.go", "if len(messages) == 0 {", "if len(messages) >= 0 {",
+		shardsTests, "TestScripts",
 	},
 	{
 		"a message goes to another chat", "A message is in the chat that it was sent to.",
-		"shards/writes.go", "putMessageKey(op.Key, chat, index)", "putMessageKey(op.Key, chat+index/3, index)",
+		"shards/writes.go", "w.journal.message(chat, index, m)", "w.journal.message(chat^-min(1, index/3), index, m)",
 		shardsTests, "TestScripts",
 	},
 	{
@@ -171,7 +303,7 @@ var table = []sabotage{
 	{
 		"a token is registered twice", "A token belongs to one user.",
 		"shards/accounts.go", "return token, key, !taken, err", "return token, key, true, err",
-		shardsTests, "TestStoreAgainstModel",
+		shardsTests, "TestScripts",
 	},
 	{
 		"login does not compare the id", "A login needs the id that the token belongs to.",
@@ -202,7 +334,7 @@ var table = []sabotage{
 	},
 	{
 		"a missing message is passed over", "A hole in a chat is an error, never a shorter page.",
-		"shards/view.go", "if found := messageIndex(w.it.Key()); found != index {", "found := messageIndex(w.it.Key())\n\t\tif index = found; found < 0 {",
+		"shards/walk.go", "if found := messageIndex(w.it.Key()); found != index {", "found := messageIndex(w.it.Key())\n\t\tif index = found; found < 0 {",
 		shardsTests, "TestDamageIsNotShown",
 	},
 	{

@@ -79,7 +79,7 @@ func (b *background) flushed(i pebble.FlushInfo) {
 	switch {
 	case failed && !b.opened.Load():
 		die(b.fatal, fmt.Errorf("open the store: what its log holds cannot be written to a table: %w", i.Err))
-	case failed && b.stalled.Load():
+	case failed && (b.stalled.Load() || b.awaited.Load()):
 		die(b.fatal, fmt.Errorf("writes wait for a memtable that cannot be flushed: %w", i.Err))
 	}
 }

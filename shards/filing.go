@@ -44,7 +44,11 @@ type filer struct {
 
 	stop    chan struct{}
 	running sync.WaitGroup
+
+	unflushed bool // messages may be in a memtable; owned by run
 }
+
+var errStopped = errors.New("the filing is stopped")
 
 const (
 	filingSuffix = ".filing-" // behind the database's name, before a table's number
@@ -84,6 +88,9 @@ func (f *filer) run() {
 		if err == nil {
 			f.db.journal.filed(s)
 			continue
+		}
+		if errors.Is(err, errStopped) {
+			return
 		}
 		if f.work.awaited.Load() {
 			die(f.work.fatal, fmt.Errorf("writes wait for messages that cannot be filed: %w", err))
@@ -127,14 +134,38 @@ func (f *filer) file(s *segment) error {
 }
 
 // take has Pebble take the tables of s in, or its messages, where it does not.
+//
+// Where messages are in a memtable, Pebble waits for its flush in the midst of taking
+// tables in, and every commit waits behind it: for ever, where flushes fail. So that
+// wait is made before, where nobody waits behind it but who needs room.
 func (f *filer) take(s *segment, paths []string) error {
+	if f.unflushed {
+		if err := f.flush(); err != nil {
+			return err
+		}
+		f.unflushed = false
+	}
 	err := f.db.pebble.Ingest(context.Background(), paths)
 	if err == nil || isFull(err) {
 		return err
 	}
 	f.work.say("tables are not taken in; their messages are written through the log", "error", err.Error())
 	f.remove(paths)
+	f.unflushed = true
 	return f.put(s)
+}
+
+func (f *filer) flush() error {
+	flushed, err := f.db.pebble.AsyncFlush()
+	if err != nil {
+		return fmt.Errorf("flush: %w", err)
+	}
+	select {
+	case <-flushed:
+		return nil
+	case <-f.stop:
+		return errStopped
+	}
 }
 
 // remove removes tables, some of which Pebble may have removed.

@@ -385,6 +385,7 @@ func TestAFilingThatFindsNoSpace(t *testing.T) {
 	d := newDisk(mem)
 	died := make(chan error, 16)
 	s := open(t, d, dyingInto(died))
+	t.Cleanup(func() { d.on(nil) })
 	c := newClient(s)
 	c.group(7, alice)
 	var full atomic.Bool
@@ -646,5 +647,64 @@ func TestTheFilterDeniesOnlyWhatItKnows(t *testing.T) {
 	}
 	if denied < 900 {
 		t.Errorf("it denies %d of 1000 chats that are not there", denied)
+	}
+}
+
+// Where tables were not taken in, and then flushes fail until there is no memtable to
+// spare, the process ends, as it does where they fail by themselves: Pebble would wait
+// for a flush while it takes in the next tables, and everybody behind it for ever.
+func TestAFilingDoesNotHoldCommitsUp(t *testing.T) {
+	d := newDisk(newCrashFS())
+	died := make(chan error, 16)
+	s := open(t, d, dyingInto(died)) // never closed: its process ends
+	t.Cleanup(func() { d.on(nil) })  // but what it tries again and again must end some day
+	c := newClient(s)
+	c.group(7, alice)
+	var linked, failed atomic.Int64
+	d.on(func(op errorfs.Op) error {
+		switch {
+		case op.Kind == errorfs.OpLink && isFiling(op.Path) && linked.Add(1) == 1:
+			return syscall.EIO
+		case op.Kind == errorfs.OpCreate && strings.HasSuffix(op.Path, ".sst"):
+			failed.Add(1)
+			return syscall.EIO
+		}
+		return nil
+	})
+	text := strings.Repeat("x", s.config.segment) // fills one
+	c.send(7, alice, text)
+	c.send(7, alice, text)
+	db := s.shards[s.ShardOf(7)].db
+	eventually(func() bool {
+		db.journal.mu.Lock()
+		defer db.journal.mu.Unlock()
+		return linked.Load() == 1 && !db.journal.hasSealed()
+	}, "a filing through the log") // and a memtable is to be flushed for it
+	for i := range memtablesPerShard - 2 {
+		c.join(7, userID(fmt.Sprint(i)), "")
+		if _, err := db.pebble.AsyncFlush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	answered := 0
+	var err error
+	for err == nil {
+		c.submit(s.ShardOf(7), []Op{sendOp(7, alice, text, "")})
+		tries, done := failed.Load(), false
+		eventually(func() bool {
+			select {
+			case <-c.home:
+				answered, done = answered+1, true
+			case err = <-died:
+			default:
+			}
+			return done || err != nil || failed.Load() > tries+8
+		}, "answer, and no end")
+		if !done && err == nil {
+			t.Fatalf("after %d sends commits wait for what fails again and again", answered)
+		}
+	}
+	if !strings.Contains(err.Error(), "cannot be flushed") {
+		t.Errorf("after %d sends it died of %v", answered, err)
 	}
 }

@@ -37,7 +37,10 @@ func (db *database) leaveOut() error {
 		return fmt.Errorf("walk messages: %w", err)
 	}
 	// From now on the log knows as many commits as are filed.
-	return db.pebble.Set(filedKey, encodeNumber(db.commits), pebble.Sync)
+	if err := db.pebble.Set(filedKey, encodeNumber(db.commits), pebble.Sync); err != nil {
+		return err
+	}
+	return db.pebble.Flush() // see filer.take
 }
 
 // firstLost returns the index of the first message of a chat, at whose first message

@@ -417,32 +417,43 @@ func TestAFilingThatFindsNoSpace(t *testing.T) {
 	}
 
 	full.Store(true)
-	var err error
-	for before := sent; err == nil; {
-		if bytes := (sent - before) * len(text); bytes > segmentsPerShard*(s.config.segment+len(text)) {
-			t.Fatalf("%d bytes are taken that are not filed", bytes)
-		}
-		c.submit(s.ShardOf(7), []Op{sendOp(7, alice, text, "")})
-		tries, answered := failed.Load(), false
-		eventually(func() bool {
-			select {
-			case <-c.home:
-				sent, answered = sent+1, true
-			case err = <-died:
-			default:
-			}
-			return answered || err != nil || failed.Load() > tries+8
-		}, "answer, and no end")
-		if !answered && err == nil {
-			t.Fatal("writes wait for what fails again and again")
-		}
-	}
+	answered, err := sendUntilItDies(t, c, text, &failed, died)
+	sent += answered
 	if !strings.Contains(err.Error(), "cannot be filed") || !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("it died of %v", err)
 	}
 	c = newClient(openFor(t, mem.clone(0, nil)))
 	if n := len(c.history(t, 7, alice)); n < sent {
 		t.Errorf("after the end %d messages of %d are there", n, sent)
+	}
+}
+
+// sendUntilItDies sends to chat 7 while it is answered, until the process ends: before
+// what fails has failed many times more, and before more is taken than all segments
+// hold. It returns how many were answered.
+func sendUntilItDies(t *testing.T, c *client, text string, failed *atomic.Int64, died <-chan error) (answered int, err error) {
+	t.Helper()
+	for {
+		c.submit(c.store.ShardOf(7), []Op{sendOp(7, alice, text, "")})
+		tries, done := failed.Load(), false
+		eventually(func() bool {
+			select {
+			case <-c.home:
+				done = true
+			case err = <-died:
+			default:
+			}
+			return done || err != nil || failed.Load() > tries+8
+		}, "answer, and no end")
+		switch {
+		case err != nil:
+			return answered, err
+		case !done:
+			t.Fatalf("after %d sends they wait for what fails again and again", answered)
+		}
+		if answered++; answered*len(text) > segmentsPerShard*(c.store.config.segment+len(text)) {
+			t.Fatalf("%d messages are taken that are not filed", answered)
+		}
 	}
 }
 
@@ -686,24 +697,7 @@ func TestAFilingDoesNotHoldCommitsUp(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	answered := 0
-	var err error
-	for err == nil {
-		c.submit(s.ShardOf(7), []Op{sendOp(7, alice, text, "")})
-		tries, done := failed.Load(), false
-		eventually(func() bool {
-			select {
-			case <-c.home:
-				answered, done = answered+1, true
-			case err = <-died:
-			default:
-			}
-			return done || err != nil || failed.Load() > tries+8
-		}, "answer, and no end")
-		if !done && err == nil {
-			t.Fatalf("after %d sends commits wait for what fails again and again", answered)
-		}
-	}
+	answered, err := sendUntilItDies(t, c, text, &failed, died)
 	if !strings.Contains(err.Error(), "cannot be flushed") {
 		t.Errorf("after %d sends it died of %v", answered, err)
 	}

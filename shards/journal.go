@@ -233,7 +233,7 @@ var errJournal = errors.New("its journal is damaged")
 // load reads back what is not filed, as the writer, whatever memory it takes: before
 // all of it is accepted, nothing is filed. No commit is newer than last.
 func (j *journal) load(from pebble.Reader, last uint64) (err error) {
-	it, err := view{from: from}.iterate([]byte{journalPrefix}, []byte{journalPrefix + 1})
+	it, err := iterate(from, []byte{journalPrefix}, []byte{journalPrefix + 1})
 	if err != nil {
 		return err
 	}

@@ -56,12 +56,8 @@ func (db *database) firstLost(it *pebble.Iterator, chat int64) (index int64, err
 	members := map[uuid.UUID]bool{}
 	last := messageKey(chat, -1)
 	for ok := true; ok && string(it.Key()) < string(last); ok = it.Next() {
-		value, err := it.ValueAndErr()
 		var m message
-		if err == nil {
-			err = m.decode(value)
-		}
-		if err != nil {
+		if err := decodeAt(it, &m); err != nil {
 			return 0, err
 		}
 		member, known := members[m.sender]

@@ -59,7 +59,6 @@ const (
 	memberKeyBytes  = 1 + 8 + 16
 	messageKeyBytes = 1 + 8 + 8
 	userKeyBytes    = 1 + 16 + 8
-	numberBytes     = 1 + 8
 	journalKeyBytes = 1 + 8
 
 	recordVersion = 1

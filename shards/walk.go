@@ -62,7 +62,7 @@ func (w *messages) last(chat int64) (index, time int64, err error) {
 		return 0, 0, w.it.Error()
 	}
 	var m message
-	if err := w.decode(&m); err != nil {
+	if err := decodeAt(w.it, &m); err != nil {
 		return 0, 0, err
 	}
 	return messageIndex(w.it.Key()), m.time, nil
@@ -162,7 +162,7 @@ func (w *messages) showStored(chat, from, to int64, newestFirst bool, use func(i
 		if found := messageIndex(w.it.Key()); found != index {
 			return false, fmt.Errorf("message %d of chat %d is missing: %d stands in its place", index, chat, found)
 		}
-		if err := w.decode(&m); err != nil {
+		if err := decodeAt(w.it, &m); err != nil {
 			return false, err
 		}
 		if !use(index, &m) {
@@ -193,13 +193,14 @@ func (w *messages) advance(newestFirst bool) bool {
 	return w.it.Next()
 }
 
-func (w *messages) decode(m *message) error {
-	value, err := w.it.ValueAndErr()
+// decodeAt decodes the stored message at which it stands.
+func decodeAt(it *pebble.Iterator, m *message) error {
+	value, err := it.ValueAndErr()
 	if err == nil {
 		err = m.decode(value)
 	}
 	if err != nil {
-		return fmt.Errorf("message %d: %w", messageIndex(w.it.Key()), err)
+		return fmt.Errorf("message %d: %w", messageIndex(it.Key()), err)
 	}
 	return nil
 }

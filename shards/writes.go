@@ -30,8 +30,7 @@ func (w *writes) journalRecord(number uint64) error {
 		return nil
 	}
 	op := w.batch.SetDeferred(journalKeyBytes, 1+len(messages))
-	op.Key[0] = journalPrefix
-	binary.BigEndian.PutUint64(op.Key[1:], number)
+	copy(op.Key, journalKey(number))
 	op.Value[0] = recordVersion
 	copy(op.Value[1:], messages)
 	return op.Finish()
@@ -44,11 +43,7 @@ func (w *writes) ref(key []byte, index int64) error {
 
 // number says which commit of its database this is.
 func (w *writes) number(n uint64) error {
-	op := w.batch.SetDeferred(len(numberKey), numberBytes)
-	copy(op.Key, numberKey)
-	op.Value[0] = recordVersion
-	binary.BigEndian.PutUint64(op.Value[1:], n)
-	return op.Finish()
+	return w.batch.Set(numberKey, encodeNumber(n), nil)
 }
 
 func (w *writes) chat(id int64, c *chatRecord) error {

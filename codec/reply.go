@@ -2,6 +2,7 @@ package codec
 
 import (
 	"encoding/hex"
+	"slices"
 	"strconv"
 
 	"github.com/google/uuid"
@@ -208,10 +209,26 @@ func appendName(dst []byte, name Text, id uuid.UUID) []byte {
 	return append(dst, name...)
 }
 
+// hexPairs are the two digits of each byte.
+var hexPairs = func() (pairs [256][2]byte) {
+	for i := range pairs {
+		hex.Encode(pairs[i][:], []byte{byte(i)})
+	}
+	return pairs
+}()
+
+// appendID appends the text of an id, of which a page of messages has many.
 func appendID(dst []byte, id uuid.UUID) []byte {
-	dst = append(hex.AppendEncode(dst, id[:4]), '-')
-	dst = append(hex.AppendEncode(dst, id[4:6]), '-')
-	dst = append(hex.AppendEncode(dst, id[6:8]), '-')
-	dst = append(hex.AppendEncode(dst, id[8:10]), '-')
-	return hex.AppendEncode(dst, id[10:])
+	dst = slices.Grow(dst, uuidBytes)
+	text := dst[len(dst) : len(dst)+uuidBytes]
+	at := 0
+	for i, b := range id {
+		if i == 4 || i == 6 || i == 8 || i == 10 {
+			text[at] = '-'
+			at++
+		}
+		text[at], text[at+1] = hexPairs[b][0], hexPairs[b][1]
+		at += 2
+	}
+	return dst[:len(dst)+uuidBytes]
 }

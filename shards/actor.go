@@ -44,11 +44,11 @@ type actor struct {
 	post  post
 }
 
-func newActor(c Config, name string, db *database, s state, readerMemory int64) *actor {
+func newActor(c Config, name string, db *database, s state, names, pages int64) *actor {
 	log := c.Logger.With("actor", name)
 	return &actor{
 		mailbox: newMailbox(c.MailboxRequests, c.MailboxBytes),
-		readers: newReaders(c, db, readerMemory, log),
+		readers: newReaders(c, db, names, pages, log),
 		log:     &rationed{log: log},
 		fatal:   c.Fatal,
 		db:      db,

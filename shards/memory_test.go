@@ -198,7 +198,7 @@ func TestARefusedChargeIsNotSeen(t *testing.T) {
 func TestMemoryPlanStaysWithinMemory(t *testing.T) {
 	check := func(t tb, memory int64, shards int) {
 		p := planMemory(memory, shards)
-		caches := (p.shard+p.readers)*int64(shards) + p.accounts + p.spare
+		caches := (p.shard+p.names+p.pages)*int64(shards) + p.accounts + p.spare
 		journals := int64(p.segment) * segmentsPerShard * int64(shards)
 		if p.blockCache+caches+journals > memory {
 			t.Fatalf("%d shards, %d bytes: %+v is more", shards, memory, p)

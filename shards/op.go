@@ -77,7 +77,7 @@ const (
 type Answer struct {
 	Status Status
 	Index  int64  // Send: the message's index. Create: the chat's id. Register: the token
-	Body   []byte // reads: the whole reply, framed; in memory of its Batch
+	Body   []byte // reads: the whole reply, framed, to be read only; in memory of its Batch, or shared
 }
 
 // Batch is the operations that one caller hands over to one actor at once. The
@@ -89,7 +89,7 @@ type Batch struct {
 	Owner  any     // the caller's own
 	Bytes  int     // of the requests, for the mailbox's limit
 	Arena  []byte  // the caller's own: what the ops' texts point into
-	Bodies []byte  // memory of the reads' replies
+	Bodies []byte  // memory of the reads' replies, but of those that are shared
 
 	reads   int  // how many of Ops wait for a reader
 	next    int  // the first of Ops that a reader has not looked at

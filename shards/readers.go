@@ -29,14 +29,18 @@ const (
 	turnBytes = 4 << 20
 )
 
-func newReaders(c Config, db *database, memory int64, log *slog.Logger) *readers {
+// newReaders returns the readers of db, which may use so many bytes for names, and for
+// pages.
+func newReaders(c Config, db *database, names, pages int64, log *slog.Logger) *readers {
 	r := &readers{queue: newMailbox(c.MailboxRequests, c.MailboxBytes)}
+	shared := newPages(pages)
 	for range readersPerShard {
 		r.pool = append(r.pool, &reader{
 			store:      db.view,
 			replyBytes: c.ReplyBytes,
 			log:        &rationed{log: log},
-			names:      NewRecent[memberID, codec.Text](memory / readersPerShard),
+			names:      NewRecent[memberID, codec.Text](names / readersPerShard),
+			pages:      shared,
 		})
 	}
 	return r
@@ -59,6 +63,7 @@ type reader struct {
 	replyBytes int
 	log        *rationed
 	names      *Recent[memberID, codec.Text] // of the senders
+	pages      *pages
 	post       post
 	walk       *messages // of the turn; opened by its first read
 }
@@ -85,17 +90,18 @@ func (r *reader) run(queue *mailbox) {
 // is left. All share one walk, opened after the commit that they wait for.
 func (r *reader) turn(b *Batch) (whole bool) {
 	defer r.endTurn()
-	reads, bytes := 0, len(b.Bodies)
+	reads, bytes := 0, 0
 	for ; b.next < len(b.Ops); b.next++ {
 		op := &b.Ops[b.next]
 		if op.Answer.Status != Unanswered {
 			continue
 		}
-		if reads == turnReads || len(b.Bodies)-bytes >= turnBytes {
+		if reads == turnReads || bytes >= turnBytes {
 			return false
 		}
-		reads++
 		r.answer(b, op)
+		reads++
+		bytes += len(op.Answer.Body)
 	}
 	return true
 }
@@ -117,40 +123,62 @@ func (r *reader) answer(b *Batch, op *Op) {
 		}
 	}()
 	before := len(b.Bodies)
-	status, err := r.build(b, op)
+	body, status, err := r.reply(b, op)
 	switch {
 	case err != nil:
 		r.log.error("a read failed", "kind", op.Kind, "chat", op.Chat, "error", err.Error())
 		op.Answer.Status = Failed
 	case status != OK:
 		op.Answer.Status = status
-	case !b.Budget.Take(len(b.Bodies) - before):
+	case !b.Budget.Take(len(body)):
 		op.Answer.Status = Busy
 	default:
-		op.Answer = Answer{Status: OK, Body: b.Bodies[before:len(b.Bodies):len(b.Bodies)]}
+		op.Answer = Answer{Status: OK, Body: body}
 		return
 	}
 	b.Bodies = b.Bodies[:before]
 }
 
-// build appends op's reply to b.Bodies.
-func (r *reader) build(b *Batch, op *Op) (Status, error) {
+// reply returns op's reply, which it appends to b.Bodies where it has to build it.
+func (r *reader) reply(b *Batch, op *Op) ([]byte, Status, error) {
+	before := len(b.Bodies)
 	if op.Kind == FindChats {
-		return r.findChats(b, op.Find)
+		status, err := r.findChats(b, op.Find)
+		return built(b, before), status, err
 	}
 	if b.Budget.Spent() {
-		return Busy, nil
+		return nil, Busy, nil
 	}
+	id := pageID{op.Chat, op.from, op.to, op.Kind}
+	body, again := r.pages.get(id)
+	if body != nil {
+		return body, OK, nil
+	}
+	if err := r.page(b, op); err != nil {
+		return nil, Failed, err
+	}
+	body = built(b, before)
+	if again {
+		r.pages.put(id, body)
+	}
+	return body, OK, nil
+}
+
+// built is what b.Bodies got since it was so long.
+func built(b *Batch, before int) []byte { return b.Bodies[before:len(b.Bodies):len(b.Bodies)] }
+
+// page appends the messages that op asks for to b.Bodies.
+func (r *reader) page(b *Batch, op *Op) error {
 	service := codec.GetChat
 	if op.Kind == Receive {
 		service = codec.Receive
 	}
 	page := codec.NewPage(b.Bodies, service, r.replyBytes)
-	if err := r.messages(&page, op); err != nil {
-		return Failed, err
+	err := r.messages(&page, op)
+	if err == nil {
+		b.Bodies = page.Finish()
 	}
-	b.Bodies = page.Finish()
-	return OK, nil
+	return err
 }
 
 func (r *reader) messages(page *codec.Page, op *Op) error {

@@ -12,6 +12,9 @@
 //	          (bounded)  writes ─→ commit, synced, once ─→ publish ─→ Outbox
 //	                                                 └→ readers ─→ Outbox
 //
+// A chat's newest messages are asked for by all who follow it. Messages do not change,
+// so the readers of a shard build such a reply once and remember it (pages.go).
+//
 // While a commit is in flight, requests pile up in the mailbox; the next drain
 // takes them all. That is the group commit: it needs no timer.
 //
@@ -36,7 +39,7 @@
 //
 // Config.Memory is divided among Pebble's block cache, out of which the
 // memtables are taken, the segments of the journals, the caches of chats, members,
-// names and accounts, and a part that is left to the caller's cache of users. All
+// names, replies and accounts, and a part that is left to the caller's cache of users. All
 // are bounded by it; what is not in a cache is read from the store.
 //
 // # Storage
@@ -193,7 +196,7 @@ func (s *Store) open() error {
 	if err != nil {
 		return err
 	}
-	s.accounts = newActor(s.config, accountsName, db, newAccounts(db.view, &s.directory.secret, plan.accounts), 0)
+	s.accounts = newActor(s.config, accountsName, db, newAccounts(db.view, &s.directory.secret, plan.accounts), 0, 0)
 
 	// Opening replays what the last run had not flushed: do it side by side.
 	s.shards = make([]*actor, s.config.Shards)
@@ -207,7 +210,7 @@ func (s *Store) open() error {
 				faults[i] = err
 				return
 			}
-			s.shards[i] = newActor(s.config, name, db, newChats(db.view, plan.shard), plan.readers)
+			s.shards[i] = newActor(s.config, name, db, newChats(db.view, plan.shard), plan.names, plan.pages)
 		})
 	}
 	wg.Wait()
@@ -354,7 +357,8 @@ type memoryPlan struct {
 	segment          int    // bytes of each segment, of which a shard has segmentsPerShard
 	accountsMemtable uint64 // bytes
 	shard            int64  // bytes for each shard's caches of chats and members
-	readers          int64  // bytes for each shard's readers' caches of names
+	names            int64  // bytes for each shard's readers' caches of names
+	pages            int64  // bytes for each shard's replies that are asked for again and again
 	accounts         int64  // bytes for the caches of accounts
 	spare            int64  // bytes for the caller's cache of users
 }
@@ -374,8 +378,9 @@ func planMemory(memory int64, shards int) memoryPlan {
 		memtable:         uint64(min(perMemtable, maxMemtable)),
 		segment:          int(segment),
 		accountsMemtable: uint64(min(perMemtable, maxMemtable) / 4),
-		shard:            caches * 5 / 8 / int64(shards),
-		readers:          caches / 8 / int64(shards),
+		shard:            caches / 2 / int64(shards),
+		names:            caches / 8 / int64(shards),
+		pages:            caches / 8 / int64(shards),
 		accounts:         caches / 8,
 		spare:            caches / 8,
 	}

@@ -53,6 +53,26 @@ var table = []sabotage{
 		shardsTests, "TestStoreAgainstModel",
 	},
 	{
+		"a reply is shared with another form", "A reply is remembered for just the read that it answers.",
+		"shards/readers.go", "pageID{op.Chat, op.from, op.to, op.Kind}", "pageID{op.Chat, op.from, op.to, GetChat}",
+		shardsTests, "TestAReplyThatIsAskedForAgainIsShared",
+	},
+	{
+		"a reply is shared with a longer window", "A reply is remembered for just the read that it answers.",
+		"shards/readers.go", "pageID{op.Chat, op.from, op.to, op.Kind}", "pageID{op.Chat, 0, op.to, op.Kind}",
+		shardsTests, "TestAReplyThatIsAskedForAgainIsShared",
+	},
+	{
+		"a remembered reply is not its own", "A remembered reply never changes.",
+		"shards/pages.go", "\treply = slices.Clone(reply)\n", "\t_ = slices.Clone(reply)\n",
+		shardsTests, "TestPagesKeepTheirOwnBytes",
+	},
+	{
+		"replies are remembered for ever", "What is remembered of replies is bounded.",
+		"shards/pages.go", "\tp.replies.Trim()\n", "",
+		shardsTests, "TestPagesAreBounded",
+	},
+	{
 		"a user is cached before the sync", "A loop knows a user only from an answer of the accounts.",
 		"engine/dispatch.go", "\tc.add(c.loop.server.store.Accounts(), op, c.replies.at(place).bytes)\n}\n\nfunc (c *conn) findChats", "\tc.loop.users.Put(op.Token, user{id: op.User, name: op.Name}, userBytes)\n\tc.add(c.loop.server.store.Accounts(), op, c.replies.at(place).bytes)\n}\n\nfunc (c *conn) findChats",
 		wireTests, "TestARefusedRegistrationTakesNothing",

@@ -160,7 +160,9 @@ func BenchmarkRead(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
 					for i := range batch.Ops {
-						batch.Ops[i] = Op{Kind: kind, Chat: chats[rand.IntN(len(chats))], User: alice, Index: -1, Count: 20}
+						batch.Ops[i] = Op{
+							Kind: kind, Chat: chats[rand.IntN(len(chats))], User: alice, Index: 21 + rand.Int64N(messages-20), Count: 20,
+						}
 					}
 					batch.Bodies = batch.Bodies[:0]
 					batch.Budget.Refund(int(batch.Budget.Used()))

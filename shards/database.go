@@ -89,13 +89,11 @@ func openDatabase(c Config, p *pool, path string, memtable uint64, segment int, 
 		options.Levels[i] = pebble.LevelOptions{
 			BlockSize:    blockBytes,
 			FilterPolicy: tableFilter,
-			Compression:  func() *sstable.CompressionProfile { return sstable.NoCompression },
+			Compression:  func() *sstable.CompressionProfile { return sstable.FastestCompression },
 		}
 	}
-	// What has sunk to the bottom is nearly all there is, and is rewritten least.
-	options.Levels[len(options.Levels)-1].Compression = func() *sstable.CompressionProfile {
-		return sstable.FastestCompression
-	}
+	// What is filed is written again soon; what that makes of it, hardly ever.
+	options.Levels[0].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
 	options.EventListener = work.listener()
 	options.EventListener.ManifestCreated = written.created
 	db, err := openPebble(path, options)
@@ -142,11 +140,16 @@ func (db *database) follow(c Config, newMark bool) (err error) {
 	if err := checkMark(c.FS, path, db.commits); err != nil {
 		return err
 	}
-	ahead, err := db.checkFiled(newMark)
+	so, err := db.filed()
 	if err != nil {
 		return err
 	}
-	if err := db.journal.load(db.pebble, db.commits); err != nil {
+	// Messages are filed whose commits the log does not know any more: it has lost its end.
+	ahead := so.commit > db.commits
+	if ahead && !newMark {
+		return missingCommits(db.commits, so.commit)
+	}
+	if err := db.journal.load(db.pebble, db.commits, so); err != nil {
 		return fmt.Errorf("read the journal: %w", err)
 	}
 	if !c.NoSync {
@@ -157,7 +160,10 @@ func (db *database) follow(c Config, newMark bool) (err error) {
 	if err := removeFilings(c.FS, db.path); err != nil {
 		return err
 	}
-	db.filer = startFiler(db, c.FS)
+	if err := db.forget(so); err != nil {
+		return err
+	}
+	db.filer = startFiler(db, c.FS, so)
 	if ahead {
 		if err := db.leaveOut(); err != nil {
 			return err
@@ -169,14 +175,22 @@ func (db *database) follow(c Config, newMark bool) (err error) {
 	return nil
 }
 
-// checkFiled reports whether messages are filed whose commits the log does not know
-// any more: it has lost its end, which is an error but where the mark is newly made.
-func (db *database) checkFiled(newMark bool) (ahead bool, err error) {
-	filed, err := db.filedNumber()
-	if err == nil && filed > db.commits && !newMark {
-		err = missingCommits(db.commits, filed)
+// forget takes out of the journal what a crash left in it that is filed.
+func (db *database) forget(so filed) error {
+	low, high := journalKey(0), journalKey(so.commit+1)
+	if so.epoch == former {
+		return nil
 	}
-	return filed > db.commits, err
+	it, err := iterate(db.pebble, low, high)
+	if err != nil {
+		return err
+	}
+	found := it.First()
+	err = errors.Join(it.Error(), it.Close())
+	if found && err == nil {
+		err = db.pebble.DeleteRange(low, high, pebble.NoSync)
+	}
+	return err
 }
 
 // settle makes durable what is committed, where commits do not.

@@ -18,7 +18,7 @@ import (
 //
 //	LOCK         held by the process that has it open
 //	key          32 random bytes, mode 0600: see secret
-//	format       {"format":3,"shards":2,"made":true,"key":"…","sum":"…"}
+//	format       {"format":4,"shards":2,"made":true,"key":"…","sum":"…"}
 //	accounts/    a Pebble
 //	accounts.mark  how far its commits were synced: see mark.go
 //	shard-000/   a Pebble; one for each shard
@@ -28,15 +28,15 @@ import (
 // It is made in this order: key, format with "made" false, the Pebbles, the
 // marks, format with "made" true. Before that nothing was served from it, and
 // making it may begin again; after it, a Pebble or a mark that is missing is a
-// fault, not a fresh start. Format 1 had no marks, format 2 no journals: opening
-// makes what is missing, then writes format 3.
+// fault, not a fresh start. Format 1 had no marks, format 2 no journals, format 3
+// no epochs: opening makes what is missing, then writes format 4.
 const (
 	lockFile   = "LOCK"
 	keyFile    = "key"
 	formatFile = "format"
 	newSuffix  = ".new" // of a file being written, until it is whole
 
-	formatVersion = 3
+	formatVersion = 4
 	firstMarked   = 2 // the format that has marks
 )
 

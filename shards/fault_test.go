@@ -305,13 +305,13 @@ func TestDamageIsNotShown(t *testing.T) {
 		works  []Op
 	}{
 		{
-			"a message in the middle is missing", messageKey(7, 2), nil,
+			"a message in the middle is missing", messageKey(1, 7, 2), nil,
 			[]Op{all, back},
 			[]Op{{Kind: GetChat, Chat: 7, User: alice, Index: 1, Count: 1}, {Kind: Receive, Chat: 7, User: alice, Index: 3, Count: 9}},
 		},
-		{"the first message is missing", messageKey(7, 1), nil, []Op{all, back}, nil},
+		{"the first message is missing", messageKey(1, 7, 1), nil, []Op{all, back}, nil},
 		{
-			"a message of a newer version", messageKey(7, 2), newer,
+			"a message of a newer version", messageKey(1, 7, 2), newer,
 			[]Op{all, back},
 			[]Op{sendOp(7, alice, "x", ""), sendOp(7, alice, "x", "ref")},
 		},
@@ -320,7 +320,7 @@ func TestDamageIsNotShown(t *testing.T) {
 			[]Op{sendOp(7, alice, "x", "ref")},
 			[]Op{all, back, sendOp(7, alice, "x", "other")},
 		},
-		{"the last message of a newer version", messageKey(7, 3), newer, []Op{all, back, sendOp(7, alice, "x", ""), {Kind: FindChats}}, nil},
+		{"the last message of a newer version", messageKey(1, 7, 3), newer, []Op{all, back, sendOp(7, alice, "x", ""), {Kind: FindChats}}, nil},
 		{"a chat of a newer version", chatKey(7), newer, []Op{all, back, {Kind: Join, Chat: 7, User: bob}, {Kind: FindChats}}, nil},
 		{"a chat that is missing", chatKey(7), nil, []Op{{Kind: FindChats}}, nil},
 		{"a member of a newer version", memberKey(7, alice), newer, []Op{all}, []Op{back, sendOp(7, alice, "x", "")}},
@@ -387,7 +387,7 @@ func TestAMessageOfNoMemberIsDamage(t *testing.T) {
 	fileAll(t, s)
 	m := message{sender: bob, text: codec.Text("how did I get here")}
 	record := m.append(nil)
-	setRecord(t, s, messageKey(7, 1), record)
+	setRecord(t, s, messageKey(1, 7, 1), record)
 	if got := c.one(Op{Kind: Receive, Chat: 7, User: alice, Index: 1, Count: 1}).Answer.Status; got != Failed {
 		t.Errorf("receive: %s", got.said())
 	}

@@ -3,6 +3,7 @@ package shards
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -24,13 +25,20 @@ import (
 // the other, beside everything else:
 //
 //  1. the segment's messages, sorted, become tables beside the database, and with
-//     them the number of its last commit;
+//     them the number of its last commit, and which chats they are of;
 //  2. Pebble takes them in, all at once, which its MANIFEST makes durable;
 //  3. the segment's commits are deleted from the journal.
 //
-// A crash in between leaves messages in both, which the next opening files once
-// more. What is filed was durable in the log before; so a log that has fewer commits
+// A crash in between leaves messages in both; the next opening passes over what is
+// filed. What is filed was durable in the log before; so a log that has fewer commits
 // than are filed has lost its end to damage, and the database is refused.
+//
+// The tables are filled epoch by epoch. Those of one epoch lie over each other, and
+// Pebble merges them a few times until it is full; then nothing comes between them any
+// more, and they are not written again, however large the store grows. For that, a
+// message's key begins with its epoch, and each epoch lists the chats that it has
+// messages of. Of a chat, the messages of an epoch are those that follow on the ones
+// of the epoch before. (Cassandra calls the same a time window.)
 //
 // Where Pebble does not take the tables in, for a file system without links or a
 // damaged table in their way, the messages are written as any others are. A filing
@@ -45,7 +53,9 @@ type filer struct {
 	stop    chan struct{}
 	running sync.WaitGroup
 
-	unflushed bool // messages may be in a memtable; owned by run
+	// Owned by run.
+	filed     filed // so far
+	unflushed bool  // messages may be in a memtable
 }
 
 var errStopped = errors.New("the filing is stopped")
@@ -61,14 +71,21 @@ const (
 	// filingYield is how many messages are filed before others may have the
 	// processor.
 	filingYield = 512
+	// epochSegments is how many full segments an epoch takes. Pebble merges some four of
+	// them at once: a larger epoch is written more often, a smaller one leaves more
+	// unmerged, and a chat's history in more places.
+	epochSegments = 8
+	// former is the epoch of what formats 1 to 3 filed, all in one; others begin at 1.
+	former = 0
 	// filingBatch is the size of a batch where tables are not taken in.
 	filingBatch = 1 << 20 // bytes
 )
 
-// startFiler files what there is to file in db from now on.
-func startFiler(db *database, fs vfs.FS) *filer {
+// startFiler files what there is to file in db from now on; so far, it is filed up to
+// there.
+func startFiler(db *database, fs vfs.FS, so filed) *filer {
 	f := &filer{
-		db: db, work: db.work, fs: fs, prefix: db.path + filingSuffix, stop: make(chan struct{}),
+		db: db, work: db.work, fs: fs, prefix: db.path + filingSuffix, stop: make(chan struct{}), filed: so,
 		options: db.options.MakeWriterOptions(0, db.pebble.TableFormat()),
 	}
 	f.options.FilterPolicy = pebble.NoFilterPolicy // of messages there would be nothing in it
@@ -116,9 +133,10 @@ func (f *filer) file(s *segment) error {
 	if err := f.db.settle(); err != nil {
 		return fmt.Errorf("sync the log: %w", err)
 	}
-	paths, err := f.write(s)
+	next := f.next(s)
+	paths, err := f.write(s, next)
 	if err == nil {
-		err = f.take(s, paths)
+		err = f.take(s, paths, next)
 	}
 	if err == nil {
 		err = f.db.pebble.DeleteRange(journalKey(s.first), journalKey(s.last+1), pebble.NoSync)
@@ -127,10 +145,22 @@ func (f *filer) file(s *segment) error {
 		f.remove(paths)
 		return err
 	}
+	f.filed = next
 	// The memtable is dead weight now, but for what was written meanwhile. A flush
 	// that does not begin is no loss: it will when the memtable is full.
 	_, _ = f.db.pebble.AsyncFlush()
 	return nil
+}
+
+// next returns how far messages are filed once s is.
+func (f *filer) next(s *segment) filed {
+	next := f.filed
+	if next.epoch == former || next.bytes >= epochSegments*uint64(f.db.journal.segmentBytes) {
+		next.epoch, next.bytes = next.epoch+1, 0
+	}
+	next.commit = s.last
+	next.bytes += uint64(s.bytes())
+	return next
 }
 
 // take has Pebble take the tables of s in, or its messages, where it does not.
@@ -138,7 +168,7 @@ func (f *filer) file(s *segment) error {
 // Where messages are in a memtable, Pebble waits for its flush in the midst of taking
 // tables in, and every commit waits behind it: for ever, where flushes fail. So that
 // wait is made before, where nobody waits behind it but who needs room.
-func (f *filer) take(s *segment, paths []string) error {
+func (f *filer) take(s *segment, paths []string, next filed) error {
 	if f.unflushed {
 		if err := f.flush(); err != nil {
 			return err
@@ -152,7 +182,7 @@ func (f *filer) take(s *segment, paths []string) error {
 	f.work.say("tables are not taken in; their messages are written through the log", "error", err.Error())
 	f.remove(paths)
 	f.unflushed = true
-	return f.put(s)
+	return f.put(s, next)
 }
 
 func (f *filer) flush() error {
@@ -183,8 +213,9 @@ func isFull(err error) bool {
 }
 
 // write writes a segment's tables and returns their paths, also on an error.
-func (f *filer) write(s *segment) (paths []string, err error) {
+func (f *filer) write(s *segment, next filed) (paths []string, err error) {
 	var table *sstable.Writer
+	last := byte(filedPrefix) // what the table has keys of
 	finish := func() error {
 		if table == nil {
 			return nil
@@ -193,12 +224,16 @@ func (f *filer) write(s *segment) (paths []string, err error) {
 		table = nil
 		return err
 	}
-	err = s.sorted(func(key, value []byte) error {
-		if table != nil && table.Raw().EstimatedSize() >= filingTable {
+	add := func(key, value []byte) error {
+		// A table over both an epoch and the list of chats would lie over all that comes
+		// between them later.
+		full := table != nil && table.Raw().EstimatedSize() >= filingTable
+		if full || key[0] == messagePrefix && last != messagePrefix {
 			if err := finish(); err != nil {
 				return err
 			}
 		}
+		last = key[0]
 		if table == nil {
 			path := fmt.Sprint(f.prefix, len(paths))
 			file, err := f.fs.Create(path, filingCategory)
@@ -209,18 +244,21 @@ func (f *filer) write(s *segment) (paths []string, err error) {
 			table = sstable.NewWriter(objstorageprovider.NewFileWritable(file), f.options)
 		}
 		return table.Set(key, value)
-	})
+	}
+	if err = add(filedKey, next.encode()); err == nil {
+		err = s.sorted(next.epoch, add)
+	}
 	if err = errors.Join(err, finish()); err != nil {
 		return paths, fmt.Errorf("write a table: %w", err)
 	}
 	return paths, nil
 }
 
-// put writes a segment's messages through the log.
-func (f *filer) put(s *segment) error {
+// put writes a segment's messages through the log, and then that they are filed.
+func (f *filer) put(s *segment, next filed) error {
 	batch := f.db.pebble.NewBatchWithSize(filingBatch)
 	defer func() { _ = batch.Close() }()
-	err := s.sorted(func(key, value []byte) error {
+	err := s.sorted(next.epoch, func(key, value []byte) error {
 		if batch.Len() >= filingBatch {
 			if err := f.db.pebble.Apply(batch, pebble.NoSync); err != nil {
 				return err
@@ -230,19 +268,24 @@ func (f *filer) put(s *segment) error {
 		return batch.Set(key, value, nil)
 	})
 	if err == nil {
+		err = batch.Set(filedKey, next.encode(), nil)
+	}
+	if err == nil {
 		err = f.db.pebble.Apply(batch, pebble.NoSync)
 	}
 	return err
 }
 
-// sorted calls use with what a sealed segment files, in the order of the keys, which
-// are valid during the call: the number of its last commit, then its messages.
-func (s *segment) sorted(use func(key, value []byte) error) error {
-	if err := use(filedKey, encodeNumber(s.last)); err != nil {
-		return err
-	}
-	key := make([]byte, messageKeyBytes)
+// sorted calls use with what a sealed segment files in an epoch, in the order of the
+// keys, which are valid during the call: the chats it has messages of, then those.
+func (s *segment) sorted(epoch uint32, use func(key, value []byte) error) error {
 	chats := slices.SortedFunc(maps.Keys(s.chats), func(a, b int64) int { return cmp.Compare(uint64(a), uint64(b)) })
+	for _, chat := range chats {
+		if err := use(epochKey(chat, epoch), nil); err != nil {
+			return err
+		}
+	}
+	key := messageKey(epoch, 0, 0)
 	var offsets []uint32
 	n := 0
 	for _, chat := range chats {
@@ -251,7 +294,8 @@ func (s *segment) sorted(use func(key, value []byte) error) error {
 		for _, at := range offsets {
 			r, err := readRecord(s.records[at:])
 			if err == nil {
-				putMessageKey(key, r.chat, r.index)
+				binary.BigEndian.PutUint64(key[1+4:], uint64(r.chat))
+				binary.BigEndian.PutUint64(key[1+4+8:], uint64(r.index))
 				err = use(key, r.value)
 			}
 			if err != nil {

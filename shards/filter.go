@@ -18,7 +18,13 @@ var (
 // Name tells the filters apart from those that hold every key.
 func (p lookupFilter) Name() string { return "throng.lookups" }
 
-func walked(key []byte) bool { return key[0] == messagePrefix || key[0] == journalPrefix }
+func walked(key []byte) bool {
+	switch key[0] {
+	case messagePrefix, epochPrefix, journalPrefix, formerMessagePrefix:
+		return true
+	}
+	return false
+}
 
 // MayContain must not deny what it does not know.
 func (p lookupFilter) MayContain(kind pebble.FilterType, filter, key []byte) bool {

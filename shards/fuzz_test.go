@@ -102,15 +102,18 @@ func FuzzKeys(f *testing.F) {
 			return
 		}
 		user := uuid.UUID(id)
-		if messageIndex(messageKey(chat, index)) != index || userChat(userKey(user, chat)) != chat {
+		if messageIndex(messageKey(1, chat, index)) != index || messageChat(messageKey(1, chat, index)) != chat || userChat(userKey(user, chat)) != chat {
 			t.Errorf("the keys of message %d in chat %d do not give them back", index, chat)
 		}
 		ascending := [][]byte{
-			messageKey(chat, index), messageKey(chat, later), appendChat(nil, messagePrefix, chat+1),
-			messageKey(other, index), userKey(user, chat), userKey(user, other), userKey(user, -1),
+			messageKey(former, chat, index), messageKey(former, other, index),
+			userKey(user, chat), userKey(user, other), userKey(user, -1),
+			epochKey(chat, 1), epochKey(chat, 2), epochKey(other, 1),
+			messageKey(2, chat, index), messageKey(2, chat, later), messageKey(2, chat+1, 0), messageKey(2, other, index),
+			messageKey(1, chat, index), messageKey(1, other, index),
 		}
 		for i := range len(ascending) - 1 {
-			if order := bytes.Compare(ascending[i], ascending[i+1]); order > 0 || order == 0 && i != 2 {
+			if order := bytes.Compare(ascending[i], ascending[i+1]); order >= 0 {
 				t.Errorf("keys %x and %x are out of order", ascending[i], ascending[i+1])
 			}
 		}

@@ -2,6 +2,7 @@ package shards
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -15,61 +16,85 @@ import (
 // messages, and is the writer.
 func (db *database) leaveOut() error {
 	db.journal.fileAll() // or what it has of a chat could end before what is filed
-	it, err := iterate(db.pebble, []byte{messagePrefix}, []byte{messagePrefix + 1})
+	so, err := db.filed()
 	if err != nil {
 		return err
 	}
-	defer closeWalk(it)
-	for ok := it.First(); ok; {
-		chat := int64(binary.BigEndian.Uint64(it.Key()[1:]))
-		from, err := db.firstLost(it, chat)
+	walk := db.messages()
+	defer walk.close()
+	for _, prefix := range []byte{epochPrefix, formerMessagePrefix} {
+		it, err := iterate(db.pebble, []byte{prefix}, []byte{prefix + 1})
 		if err != nil {
-			return fmt.Errorf("chat %d: %w", chat, err)
+			return err
 		}
-		if from > 0 {
-			if err := db.pebble.DeleteRange(messageKey(chat, from), messageKey(chat, -1), pebble.NoSync); err != nil {
-				return fmt.Errorf("chat %d: %w", chat, err)
+		for ok := it.First(); ok; {
+			chat := int64(binary.BigEndian.Uint64(it.Key()[1:]))
+			if err := db.leaveOutOf(walk, chat); err != nil {
+				return errors.Join(fmt.Errorf("chat %d: %w", chat, err), it.Close())
 			}
+			ok = it.SeekGE(appendChat(nil, prefix, chat+1))
 		}
-		ok = it.SeekGE(messageKey(chat, -1)) // all ones: behind its last
-	}
-	if err := it.Error(); err != nil {
-		return fmt.Errorf("walk messages: %w", err)
+		if err := errors.Join(it.Error(), it.Close()); err != nil {
+			return fmt.Errorf("walk the chats that have messages: %w", err)
+		}
 	}
 	// From now on the log knows as many commits as are filed.
-	if err := db.pebble.Set(filedKey, encodeNumber(db.commits), pebble.Sync); err != nil {
+	so.commit = db.commits
+	if err := db.pebble.Set(filedKey, so.encode(), pebble.Sync); err != nil {
 		return err
 	}
 	return db.pebble.Flush() // see filer.take
 }
 
-// firstLost returns the index of the first message of a chat, at whose first message
-// it stands, that must go; 0: none.
-func (db *database) firstLost(it *pebble.Iterator, chat int64) (index int64, err error) {
+// leaveOutOf is leaveOut for one chat.
+func (db *database) leaveOutOf(walk *messages, chat int64) error {
+	from, err := db.firstLost(walk, chat)
+	if from == 0 || err != nil {
+		return err
+	}
+	if err := walk.findEpochs(chat); err != nil {
+		return err
+	}
+	for _, epoch := range append(walk.epochs, former) {
+		before, err := walk.first(epoch, chat, 0, from-1)
+		if err == nil {
+			err = db.pebble.DeleteRange(messageKey(epoch, chat, from), messageKey(epoch, chat, -1), pebble.NoSync)
+		}
+		if err == nil && before == 0 && epoch != former {
+			err = db.pebble.Delete(epochKey(chat, epoch), pebble.NoSync)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// firstLost returns the index of the first message of a chat that must go; 0: none.
+func (db *database) firstLost(walk *messages, chat int64) (index int64, err error) {
 	record, err := db.chatRecord(chat)
 	if err != nil {
 		return 0, err
 	}
 	if record == nil {
-		return messageIndex(it.Key()), nil
+		return 1, nil
+	}
+	last, _, err := walk.last(chat)
+	if err != nil {
+		return 0, err
 	}
 	members := map[uuid.UUID]bool{}
-	last := messageKey(chat, -1)
-	for ok := true; ok && string(it.Key()) < string(last); ok = it.Next() {
-		var m message
-		if err := decodeAt(it, &m); err != nil {
-			return 0, err
-		}
+	var fault error
+	err = walk.window(chat, 1, last, false, func(at int64, m *message) bool {
 		member, known := members[m.sender]
 		if !known {
-			if member, err = db.isMember(chat, m.sender); err != nil {
-				return 0, err
-			}
+			member, fault = db.isMember(chat, m.sender)
 			members[m.sender] = member
 		}
-		if !member {
-			return messageIndex(it.Key()), nil
+		if !member && fault == nil {
+			index = at
 		}
-	}
-	return 0, it.Error()
+		return member && fault == nil
+	})
+	return index, errors.Join(fault, err)
 }

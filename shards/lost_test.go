@@ -39,7 +39,7 @@ func beheaded(t *testing.T, later func(c *client), adjust ...options) (fs *crash
 	if err := db.settle(); err != nil {
 		t.Fatal(err)
 	}
-	paths, err := db.filer.write(db.journal.segments[0])
+	paths, err := db.filer.write(db.journal.segments[0], db.filer.next(db.journal.segments[0]))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,8 +195,8 @@ func TestARefusedJournalIsNotFiled(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	if filed, err := (view{from: read}).filedNumber(); filed != 0 || err != nil {
-		t.Errorf("it is filed up to commit %d (%v)", filed, err)
+	if so, err := (view{from: read}).filed(); so != (filed{}) || err != nil {
+		t.Errorf("it is filed up to %+v (%v)", so, err)
 	}
 }
 
@@ -209,7 +209,7 @@ func TestVerifyComparesWhatIsFiledWithTheJournal(t *testing.T) {
 	c.group(7, alice)
 	c.send(7, alice, "text")
 	m := message{sender: alice, text: codec.Text("another")}
-	if err := s.shards[s.ShardOf(7)].db.pebble.Set(messageKey(7, 1), m.append(nil), pebble.Sync); err != nil {
+	if err := s.shards[s.ShardOf(7)].db.pebble.Set(messageKey(1, 7, 1), m.append(nil), pebble.Sync); err != nil {
 		t.Fatal(err)
 	}
 	closeStore(t, s)

@@ -78,7 +78,7 @@ func BenchmarkFiling(b *testing.B) {
 	fillSegment(b, part, messages, 1000)
 	b.ReportAllocs()
 	for b.Loop() {
-		paths, err := f.write(part)
+		paths, err := f.write(part, f.next(part))
 		if err != nil {
 			b.Fatal(err)
 		}

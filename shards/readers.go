@@ -41,6 +41,7 @@ func newReaders(c Config, db *database, names, pages int64, log *slog.Logger) *r
 			log:        &rationed{log: log},
 			names:      NewRecent[memberID, codec.Text](names / readersPerShard),
 			pages:      shared,
+			walk:       &messages{view: db.view},
 		})
 	}
 	return r
@@ -65,7 +66,8 @@ type reader struct {
 	names      *Recent[memberID, codec.Text] // of the senders
 	pages      *pages
 	post       post
-	walk       *messages // of the turn; opened by its first read
+	walk       *messages
+	walking    bool // walk is open: the turn has had a read that needed it
 }
 
 func (r *reader) run(queue *mailbox) {
@@ -107,9 +109,9 @@ func (r *reader) turn(b *Batch) (whole bool) {
 }
 
 func (r *reader) endTurn() {
-	if walk := r.walk; walk != nil {
-		r.walk = nil // the next read opens a new one
-		walk.close()
+	if r.walking {
+		r.walking = false // the next read opens it anew
+		r.walk.close()
 	}
 }
 
@@ -185,8 +187,9 @@ func (r *reader) messages(page *codec.Page, op *Op) error {
 	if op.from > op.to {
 		return nil
 	}
-	if r.walk == nil {
-		r.walk = r.store.messages()
+	if !r.walking {
+		r.walk.open()
+		r.walking = true
 	}
 	var fault error
 	err := r.walk.window(op.Chat, op.from, op.to, op.Kind == GetChat, func(index int64, m *message) bool {

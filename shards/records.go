@@ -16,12 +16,16 @@ import (
 //	in a shard
 //	'c' chat 8             → a chat
 //	'm' chat 8, user 16    → a member of it
-//	't' chat 8, index 8    → a message (text) of it
 //	'r' chat 8, user 16, ref → the last message that the user sent with that ref
 //	'u' user 16, chat 8    → nothing: the user is a member of the chat
-//	'j' commit 8           → the messages of a commit that are not filed under 't' yet
-//	's'                    → the number of the last commit whose messages are filed;
-//	                         it sorts next to 't', whose tables it comes with
+//	'j' commit 8           → the messages of a commit that are not filed yet
+//	'v'                    → how far messages are filed: see filed
+//	'w' chat 8, epoch 4    → nothing: the epoch has messages of the chat
+//	'x' epoch 4, inverted, chat 8, index 8 → a message of the chat
+//
+//	in a shard, from formats 1 to 3
+//	't' chat 8, index 8    → a message of the chat: of what is filed, the oldest
+//	's'                    → the number of the last commit whose messages are filed
 //
 //	among the accounts
 //	'i' user 16            → an account, found by its id
@@ -40,26 +44,34 @@ import (
 //	by id    version 1, name
 //	by token version 1, user 16, name
 //	numbers  version 1, number 8
+//	filed    version 1, number of a commit 8, epoch 4, bytes 8
 //
 // Names, refs and texts are codec.Text. An empty user's name means that the id
 // stands for it.
 const (
 	chatPrefix    = 'c'
 	memberPrefix  = 'm'
-	messagePrefix = 't'
 	refPrefix     = 'r'
 	userPrefix    = 'u'
 	idPrefix      = 'i'
 	tokenPrefix   = 'k'
 	numberPrefix  = 'n'
 	journalPrefix = 'j'
-	filedPrefix   = 's'
+	filedPrefix   = 'v'
+	epochPrefix   = 'w'
+	messagePrefix = 'x'
+
+	formerMessagePrefix = 't'
+	formerFiledPrefix   = 's'
 
 	chatKeyBytes    = 1 + 8
 	memberKeyBytes  = 1 + 8 + 16
-	messageKeyBytes = 1 + 8 + 8
+	messageKeyBytes = 1 + 4 + 8 + 8
+	epochKeyBytes   = 1 + 8 + 4
 	userKeyBytes    = 1 + 16 + 8
 	journalKeyBytes = 1 + 8
+
+	formerMessageKeyBytes = 1 + 8 + 8
 
 	recordVersion = 1
 )
@@ -67,6 +79,8 @@ const (
 var (
 	numberKey = []byte{numberPrefix}
 	filedKey  = []byte{filedPrefix}
+
+	formerFiledKey = []byte{formerFiledPrefix}
 )
 
 var errRecord = errors.New("a record does not decode")
@@ -81,16 +95,47 @@ func memberKey(chat int64, user uuid.UUID) []byte {
 	return append(appendChat(make([]byte, 0, memberKeyBytes), memberPrefix, chat), user[:]...)
 }
 
-func messageKey(chat, index int64) []byte {
-	key := make([]byte, messageKeyBytes)
-	putMessageKey(key, chat, index)
-	return key
+// messageKey is where a filed message is. Newer epochs sort before older ones, next to
+// what they are filed with: no table lies over epochs that it has nothing of. Of
+// epoch former, the key is as formats 1 to 3 made it.
+func messageKey(epoch uint32, chat, index int64) []byte {
+	return appendMessageKey(make([]byte, 0, messageKeyBytes), epoch, chat, index)
+}
+
+func appendMessageKey(dst []byte, epoch uint32, chat, index int64) []byte {
+	if epoch == former {
+		return binary.BigEndian.AppendUint64(appendChat(dst, formerMessagePrefix, chat), uint64(index))
+	}
+	dst = binary.BigEndian.AppendUint32(append(dst, messagePrefix), ^epoch)
+	dst = binary.BigEndian.AppendUint64(dst, uint64(chat))
+	return binary.BigEndian.AppendUint64(dst, uint64(index))
 }
 
 // messageIndex reads the index back out of a message's key.
-func messageIndex(key []byte) int64 {
-	return int64(binary.BigEndian.Uint64(key[messageKeyBytes-8:]))
+func messageIndex(key []byte) int64 { return int64(binary.BigEndian.Uint64(key[len(key)-8:])) }
+
+// messageChat reads the chat back out of it.
+func messageChat(key []byte) int64 { return int64(binary.BigEndian.Uint64(key[len(key)-16:])) }
+
+// messageEpoch reads the epoch back out of it.
+func messageEpoch(key []byte) uint32 {
+	if key[0] == formerMessagePrefix {
+		return former
+	}
+	return ^binary.BigEndian.Uint32(key[1:])
 }
+
+// epochKey says that an epoch has messages of a chat.
+func epochKey(chat int64, epoch uint32) []byte {
+	return appendEpochKey(make([]byte, 0, epochKeyBytes), chat, epoch)
+}
+
+func appendEpochKey(dst []byte, chat int64, epoch uint32) []byte {
+	return binary.BigEndian.AppendUint32(appendChat(dst, epochPrefix, chat), epoch)
+}
+
+// keyEpoch reads the epoch back out of it.
+func keyEpoch(key []byte) uint32 { return binary.BigEndian.Uint32(key[epochKeyBytes-4:]) }
 
 func refKey(chat int64, sender uuid.UUID, ref codec.Text) []byte {
 	key := make([]byte, 0, memberKeyBytes+len(ref))
@@ -154,6 +199,31 @@ func decodeNumber(src []byte) (number uint64, err error) {
 		number = binary.BigEndian.Uint64(b)
 	}
 	return number, r.err
+}
+
+// filed says how far messages are filed: up to which commit, and how much the epoch
+// has that is being filled; see filer. Format 3 noted the commit only, and that before
+// its messages where they were not taken in as tables: then the epoch is former.
+type filed struct {
+	commit uint64
+	epoch  uint32
+	bytes  uint64
+}
+
+func (f filed) encode() []byte {
+	record := binary.BigEndian.AppendUint32(encodeNumber(f.commit), f.epoch)
+	return binary.BigEndian.AppendUint64(record, f.bytes)
+}
+
+func (f *filed) decode(src []byte) error {
+	r := recordReader{src: src}
+	r.version()
+	if b := r.bytes(8 + 4 + 8); r.err == nil {
+		f.commit = binary.BigEndian.Uint64(b)
+		f.epoch = binary.BigEndian.Uint32(b[8:])
+		f.bytes = binary.BigEndian.Uint64(b[8+4:])
+	}
+	return r.err
 }
 
 // chatRecord is what is stored of a chat itself.

@@ -163,16 +163,27 @@ func TestKeysSortAsNumbers(t *testing.T) {
 		a, b := anyChat.Draw(t, "chat"), anyChat.Draw(t, "chat")
 		i, j := anyIndex.Draw(t, "index"), anyIndex.Draw(t, "index")
 		user := anyID.Draw(t, "user")
-		if got, want := bytes.Compare(messageKey(a, i), messageKey(a, j)), compare(i, j); got != want {
+		anyEpoch := rapid.Uint32Range(former, math.MaxUint32-1)
+		epoch, other := anyEpoch.Draw(t, "epoch"), anyEpoch.Draw(t, "another epoch")
+		if got, want := bytes.Compare(messageKey(epoch, a, i), messageKey(epoch, a, j)), compare(i, j); got != want {
 			t.Fatalf("messages %d and %d of chat %d compare as %d", i, j, a, got)
 		}
 		if got, want := bytes.Compare(userKey(user, a), userKey(user, b)), compare(a, b); got != want {
 			t.Fatalf("chats %d and %d of a user compare as %d", a, b, got)
 		}
-		if a != b && compare(a, b) != bytes.Compare(messageKey(a, i), messageKey(b, j)) {
+		if a != b && compare(a, b) != bytes.Compare(messageKey(epoch, a, i), messageKey(epoch, b, j)) {
 			t.Fatalf("messages of chats %d and %d are mixed", a, b)
 		}
-		if messageIndex(messageKey(a, i)) != i || userChat(userKey(user, a)) != a {
+		if epoch != former && other != former && epoch != other &&
+			(bytes.Compare(messageKey(epoch, a, i), messageKey(other, b, j)) < 0) != (epoch > other) {
+			t.Fatalf("messages of epochs %d and %d are mixed", epoch, other)
+		}
+		if got, want := bytes.Compare(epochKey(a, epoch), epochKey(a, other)), compare(int64(epoch), int64(other)); got != want {
+			t.Fatalf("epochs %d and %d of a chat compare as %d", epoch, other, got)
+		}
+		key := messageKey(epoch, a, i)
+		if messageIndex(key) != i || messageChat(key) != a || messageEpoch(key) != epoch ||
+			keyEpoch(epochKey(a, epoch)) != epoch || userChat(userKey(user, a)) != a {
 			t.Fatal("a key does not give its number back")
 		}
 	})
@@ -194,13 +205,17 @@ func TestKeyShapes(t *testing.T) {
 	for prefix, key := range map[byte][]byte{
 		chatPrefix:    chatKey(7),
 		memberPrefix:  memberKey(7, alice),
-		messagePrefix: messageKey(7, 1),
-		userPrefix:    userKey(alice, 7),
-		idPrefix:      idKey(alice),
-		tokenPrefix:   tokenKey(mac{}),
+		messagePrefix: messageKey(1, 7, 1),
+		epochPrefix:   epochKey(7, 1),
+
+		formerMessagePrefix: messageKey(former, 7, 1),
+		userPrefix:          userKey(alice, 7),
+		idPrefix:            idKey(alice),
+		tokenPrefix:         tokenKey(mac{}),
 	} {
 		length := map[byte]int{
 			chatPrefix: chatKeyBytes, memberPrefix: memberKeyBytes, messagePrefix: messageKeyBytes,
+			epochPrefix: epochKeyBytes, formerMessagePrefix: formerMessageKeyBytes,
 			userPrefix: userKeyBytes, idPrefix: 17, tokenPrefix: 33,
 		}[prefix]
 		if key[0] != prefix || len(key) != length {

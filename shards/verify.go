@@ -132,14 +132,14 @@ func (v *verifier) database() (err error) {
 	if err != nil {
 		return err
 	}
-	filed, err := read.filedNumber()
+	so, err := read.filed()
 	if err != nil {
 		return err
 	}
-	if filed > commits {
-		v.fault("%v", missingCommits(commits, filed))
+	if so.commit > commits {
+		v.fault("%v", missingCommits(commits, so.commit))
 	}
-	if err := read.journal.load(db, commits); err != nil {
+	if err := read.journal.load(db, commits, so); err != nil {
 		return fmt.Errorf("read the journal: %w", err)
 	}
 	if v.directory.marked {

@@ -2,6 +2,7 @@ package shards
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -101,22 +102,17 @@ func (v *verifier) checkAccounts(db view) error {
 
 // shardWalk is where the walks of a shard stand, side by side in order of the chats.
 type shardWalk struct {
-	db                             view
-	chats, members, messages, refs *records
-	journal                        held
-	lookups                        *messages // of those that refs point at, and of the journal's
+	db                   view
+	chats, members, refs *records
+	messages             *messages
 }
 
 func (w *shardWalk) open() (err error) {
-	w.lookups = w.db.messages()
-	w.journal = w.lookups.held
+	w.messages = w.db.messages()
 	if w.chats, err = w.db.records(chatPrefix); err != nil {
 		return err
 	}
 	if w.members, err = w.db.records(memberPrefix); err != nil {
-		return err
-	}
-	if w.messages, err = w.db.records(messagePrefix); err != nil {
 		return err
 	}
 	w.refs, err = w.db.records(refPrefix)
@@ -125,8 +121,8 @@ func (w *shardWalk) open() (err error) {
 
 // close returns what ended any of the walks before its time.
 func (w *shardWalk) close() (err error) {
-	w.lookups.close()
-	for _, walk := range []*records{w.chats, w.members, w.messages, w.refs} {
+	w.messages.close()
+	for _, walk := range []*records{w.chats, w.members, w.refs} {
 		if walk != nil {
 			err = errors.Join(err, walk.close())
 		}
@@ -148,7 +144,10 @@ func (v *verifier) checkShard(db view) (err error) {
 	if err := v.checkJournal(w); err != nil {
 		return err
 	}
-	for _, rest := range []*records{w.members, w.messages, w.refs} {
+	if err := v.checkFiled(w); err != nil {
+		return err
+	}
+	for _, rest := range []*records{w.members, w.refs} {
 		for ; rest.more; rest.next() {
 			v.fault("a record %x is of no chat", rest.iter.Key())
 		}
@@ -188,13 +187,13 @@ func (v *verifier) checkChat(w *shardWalk) {
 			v.fault("chat %d: a ref points at message %d of %d (%v)", id, index, last, err)
 			return
 		}
-		v.checkRef(w.lookups, id, index, uuid.UUID(key[chatKeyBytes:memberKeyBytes]))
+		v.checkRef(w.messages, id, index, uuid.UUID(key[chatKeyBytes:memberKeyBytes]))
 	})
 }
 
 // checkJournal has every chat of which something is not filed exist.
 func (v *verifier) checkJournal(w *shardWalk) error {
-	for _, s := range w.journal.segments {
+	for _, s := range w.messages.held.segments {
 		for chat := range s.chats {
 			c, err := w.db.chatRecord(chat)
 			if err != nil {
@@ -253,38 +252,18 @@ func (v *verifier) checkMembers(w *shardWalk, id int64) (members int64) {
 }
 
 // checkMessages has a chat's messages dense from 1, with times that do not go back,
-// and returns the last index. First come those in the tables, then what the journal
-// has besides.
+// and returns the last index.
 func (v *verifier) checkMessages(w *shardWalk, id int64) (last int64) {
 	before := int64(0)
-	check := func(index int64, m *message) {
-		v.report.Messages++
-		if index != last+1 {
-			v.fault("chat %d: message %d follows message %d", id, index, last)
-		}
-		if m.time < before {
-			v.fault("chat %d: message %d is older than the one before it", id, index)
-		}
-		last, before = index, m.time
-	}
-	v.of(w.messages, uint64(id), func(key, value []byte) {
-		var m message
-		if err := m.decode(value); err != nil || len(key) != messageKeyBytes {
-			v.report.Messages++
-			v.fault("chat %d: a message %x: %v", id, key, errRecord)
-			return
-		}
-		index := messageIndex(key)
-		if other, found := w.journal.value(id, index); found && !bytes.Equal(other, value) {
-			v.fault("chat %d: message %d is another in the journal", id, index)
-		}
-		check(index, &m)
-	})
-	newest, _, err := w.journal.newest(id)
+	newest, _, err := w.messages.last(id)
 	if err == nil {
-		err = w.lookups.window(id, last+1, newest, false, func(index int64, m *message) bool {
+		err = w.messages.window(id, 1, newest, false, func(index int64, m *message) bool {
 			v.record()
-			check(index, m)
+			v.report.Messages++
+			if m.time < before {
+				v.fault("chat %d: message %d is older than the one before it", id, index)
+			}
+			last, before = index, m.time
 			return true
 		})
 	}
@@ -292,4 +271,68 @@ func (v *verifier) checkMessages(w *shardWalk, id int64) (last int64) {
 		v.fault("chat %d: %v", id, err)
 	}
 	return last
+}
+
+// checkFiled has every filed message, also one that no window shows, be of a chat that
+// there is, listed by its epoch, and the same as in the journal; and every epoch have
+// messages of the chats that it lists.
+func (v *verifier) checkFiled(w *shardWalk) error {
+	of := struct { // the message before
+		chat  int64
+		epoch uint32
+		fault error
+	}{chat: -1}
+	for prefix, length := range map[byte]int{formerMessagePrefix: formerMessageKeyBytes, messagePrefix: messageKeyBytes} {
+		err := v.each(w.db, prefix, func(key, value []byte) {
+			var m message
+			if err := m.decode(value); err != nil || len(key) != length {
+				v.fault("a message %x: %v", key, errRecord)
+				return
+			}
+			chat, epoch, index := messageChat(key), messageEpoch(key), messageIndex(key)
+			if chat != of.chat || epoch != of.epoch {
+				of.chat, of.epoch = chat, epoch
+				if of.fault = w.expectChat(chat, epoch); of.fault != nil {
+					v.fault("a record %x: %v", key, of.fault)
+				}
+			}
+			if other, found := w.messages.held.value(chat, index); found && !bytes.Equal(other, value) {
+				v.fault("chat %d: message %d is another in the journal", chat, index)
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return v.each(w.db, epochPrefix, func(key, _ []byte) {
+		if len(key) != epochKeyBytes {
+			v.fault("a record %x of an epoch: %v", key, errRecord)
+			return
+		}
+		chat, epoch := int64(binary.BigEndian.Uint64(key[1:])), keyEpoch(key)
+		if first, err := w.messages.first(epoch, chat, 0, -2); first == 0 {
+			v.fault("epoch %d lists chat %d, of which it has no message (%v)", epoch, chat, err)
+		}
+	})
+}
+
+var (
+	errNoChat = errors.New("it is of no chat")
+	errNoList = errors.New("its epoch does not list its chat")
+)
+
+// expectChat is an error where there is no such chat, or an epoch does not list it.
+func (w *shardWalk) expectChat(chat int64, epoch uint32) error {
+	record, err := w.db.chatRecord(chat)
+	if err != nil || record == nil {
+		return cmp.Or(err, errNoChat)
+	}
+	if epoch == former {
+		return nil
+	}
+	listed, err := w.db.get(epochKey(chat, epoch), func([]byte) error { return nil })
+	if err == nil && !listed {
+		err = errNoList
+	}
+	return err
 }

@@ -112,9 +112,14 @@ func (v view) ref(key []byte) (index int64, err error) {
 // commitNumber returns the number of the last commit; 0: none has one.
 func (v view) commitNumber() (uint64, error) { return v.number(numberKey) }
 
-// filedNumber returns the number of the last commit whose messages are filed; 0: of
-// none they are.
-func (v view) filedNumber() (uint64, error) { return v.number(filedKey) }
+// filed returns how far messages are filed; zero: none is.
+func (v view) filed() (f filed, err error) {
+	found, err := v.get(filedKey, f.decode)
+	if err == nil && !found {
+		f.commit, err = v.number(formerFiledKey)
+	}
+	return f, err
+}
 
 func (v view) number(key []byte) (number uint64, err error) {
 	_, err = v.get(key, func(value []byte) (err error) {

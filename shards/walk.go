@@ -3,7 +3,9 @@ package shards
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
+	"sort"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -16,37 +18,85 @@ type messages struct {
 	it   *pebble.Iterator // over the stored ones; nil: not needed yet
 
 	// Of the window that is being read.
-	parts   []part
-	offsets []uint32
+	parts     []part    // the newest first
+	stretches []stretch // the newest first
+	offsets   []uint32
+	epochs    []uint32 // that have messages of the chat, the oldest first
+	low, high []byte   // what the iterator is bounded by
 }
 
-// part is what a segment has of a window: messages first, first+1, …
+// part is what a segment has of a window: messages first … last.
 type part struct {
-	records []byte
-	first   int64
-	from    int // in messages.offsets
-	to      int
+	first, last int64
+	records     []byte
+	from        int // in messages.offsets
+}
+
+// stretch is what an epoch has of it.
+type stretch struct {
+	epoch       uint32
+	first, last int64
 }
 
 // messages reads messages; what is committed later may not be found.
-func (v view) messages() *messages { return &messages{view: v, held: v.journal.hold()} }
+func (v view) messages() *messages {
+	w := &messages{view: v}
+	w.open()
+	return w
+}
+
+// open opens once more what is closed, to read what has come since.
+func (w *messages) open() { w.held = w.view.journal.hold() }
 
 func (w *messages) close() {
 	w.held.release()
-	if w.it != nil {
-		closeWalk(w.it)
+	if it := w.it; it != nil {
+		w.it = nil // whatever becomes of it
+		closeWalk(it)
 	}
 }
 
-// stored has the iterator show the stored messages from … to of a chat.
-func (w *messages) stored(chat, from, to int64) (err error) {
-	low, high := messageKey(chat, from), messageKey(chat, to+1)
+// stored has the iterator show the stored messages from … to of a chat in an epoch.
+func (w *messages) stored(epoch uint32, chat, from, to int64) error {
+	w.low = appendMessageKey(w.low[:0], epoch, chat, from)
+	w.high = appendMessageKey(w.high[:0], epoch, chat, to+1)
+	return w.bound()
+}
+
+// bound has it show what lies between low and high.
+func (w *messages) bound() (err error) {
 	if w.it != nil {
-		w.it.SetBounds(low, high)
+		w.it.SetBounds(w.low, w.high) // it keeps copies
 		return nil
 	}
-	w.it, err = iterate(w.view.now, low, high)
+	w.it, err = iterate(w.view.now, w.low, w.high)
 	return err
+}
+
+// findEpochs finds the epochs that have messages of a chat.
+func (w *messages) findEpochs(chat int64) error {
+	w.epochs = w.epochs[:0]
+	w.low = appendEpochKey(w.low[:0], chat, 0)
+	w.high = appendEpochKey(w.high[:0], chat, math.MaxUint32)
+	if err := w.bound(); err != nil {
+		return err
+	}
+	for ok := w.it.First(); ok; ok = w.it.Next() {
+		w.epochs = append(w.epochs, keyEpoch(w.it.Key()))
+	}
+	return w.it.Error()
+}
+
+// first returns the index of the first message from … to of a chat in an epoch; 0:
+// there is none.
+func (w *messages) first(epoch uint32, chat, from, to int64) (index int64, err error) {
+	if err := w.stored(epoch, chat, from, to); err != nil {
+		return 0, err
+	}
+	if !w.it.First() {
+		return 0, w.it.Error()
+	}
+	return messageIndex(w.it.Key()), nil
 }
 
 // last returns the index and time of a chat's newest message; 0 where there is
@@ -55,7 +105,19 @@ func (w *messages) last(chat int64) (index, time int64, err error) {
 	if index, time, err = w.held.newest(chat); index > 0 || err != nil {
 		return index, time, err
 	}
-	if err := w.stored(chat, 0, -2); err != nil { // up to all ones, which is no index
+	if err := w.findEpochs(chat); err != nil {
+		return 0, 0, err
+	}
+	for n := len(w.epochs); n >= 0 && index == 0; n-- {
+		if index, time, err = w.lastIn(w.epoch(n), chat); err != nil {
+			return 0, 0, err
+		}
+	}
+	return index, time, nil
+}
+
+func (w *messages) lastIn(epoch uint32, chat int64) (index, time int64, err error) {
+	if err := w.stored(epoch, chat, 0, -2); err != nil { // up to all ones, which is no index
 		return 0, 0, err
 	}
 	if !w.it.Last() {
@@ -82,21 +144,18 @@ func (w *messages) window(chat, from, to int64, newestFirst bool, use func(index
 	}
 	if newestFirst {
 		for _, p := range w.parts {
-			if more, err := w.show(p, newestFirst, use); !more || err != nil {
+			if more, err := w.show(chat, p, newestFirst, use); !more || err != nil {
 				return err
 			}
 		}
+		return w.filedBack(chat, from, rest, use)
 	}
-	if from <= rest {
-		if more, err := w.showStored(chat, from, rest, newestFirst, use); !more || err != nil {
+	if more, err := w.filedForth(chat, from, rest, use); !more || err != nil {
+		return err
+	}
+	for _, p := range slices.Backward(w.parts) {
+		if more, err := w.show(chat, p, newestFirst, use); !more || err != nil {
 			return err
-		}
-	}
-	if !newestFirst {
-		for _, p := range slices.Backward(w.parts) {
-			if more, err := w.show(p, newestFirst, use); !more || err != nil {
-				return err
-			}
 		}
 	}
 	return nil
@@ -111,13 +170,12 @@ func (w *messages) split(chat, from, to int64) (rest int64, err error) {
 		if rest < from {
 			break
 		}
-		p := part{from: len(w.offsets)}
+		p := part{last: rest, from: len(w.offsets)}
 		w.offsets, p.records, p.first = s.find(w.offsets, chat, from, rest)
 		if p.first == 0 {
 			continue
 		}
-		p.to = len(w.offsets)
-		if last := p.first + int64(p.to-p.from) - 1; last != rest {
+		if last := p.first + int64(len(w.offsets)-p.from) - 1; last != rest {
 			return 0, fmt.Errorf("message %d of chat %d is missing: %d is the last before it", rest, chat, last)
 		}
 		w.parts = append(w.parts, p)
@@ -127,9 +185,9 @@ func (w *messages) split(chat, from, to int64) (rest int64, err error) {
 }
 
 // show calls use with the messages of a part, and reports whether it wants more.
-func (w *messages) show(p part, newestFirst bool, use func(index int64, m *message) bool) (more bool, err error) {
+func (w *messages) show(chat int64, p part, newestFirst bool, use func(index int64, m *message) bool) (more bool, err error) {
 	var m message
-	n := p.to - p.from
+	n := int(p.last - p.first + 1)
 	for i := range n {
 		if newestFirst {
 			i = n - 1 - i
@@ -139,7 +197,7 @@ func (w *messages) show(p part, newestFirst bool, use func(index int64, m *messa
 			err = m.decode(r.value)
 		}
 		if index := p.first + int64(i); err != nil || r.index != index {
-			return false, fmt.Errorf("message %d of chat %d, not filed yet: %w", index, r.chat, cmp.Or(err, errRecord))
+			return false, fmt.Errorf("message %d of chat %d, not filed yet: %w", index, chat, cmp.Or(err, errRecord))
 		}
 		if !use(r.index, &m) {
 			return false, nil
@@ -148,49 +206,131 @@ func (w *messages) show(p part, newestFirst bool, use func(index int64, m *messa
 	return true, nil
 }
 
-// showStored is show for messages that are filed.
-func (w *messages) showStored(chat, from, to int64, newestFirst bool, use func(index int64, m *message) bool) (more bool, err error) {
-	if err := w.stored(chat, from, to); err != nil {
+// filedBack calls use with the messages from … rest of a chat that are filed, the
+// newest first.
+func (w *messages) filedBack(chat, from, rest int64, use func(index int64, m *message) bool) error {
+	if rest < from {
+		return nil
+	}
+	if err := w.findEpochs(chat); err != nil {
+		return err
+	}
+	for n := len(w.epochs); rest >= from; {
+		if err := w.stored(w.epoch(n), chat, from, rest); err != nil {
+			return err
+		}
+		next, more, err := w.run(chat, w.it.Last(), rest, -1, use)
+		switch {
+		case !more || err != nil:
+			return err
+		case n == 0 && next >= from:
+			return missing(next, chat)
+		case next == rest: // all that the epoch has is newer
+			if n, err = w.older(chat, n, rest); err != nil {
+				return err
+			}
+		default:
+			n--
+		}
+		rest = next
+	}
+	return nil
+}
+
+// filedForth does so the oldest first, and reports whether use wants more.
+func (w *messages) filedForth(chat, from, rest int64, use func(index int64, m *message) bool) (more bool, err error) {
+	if rest < from {
+		return true, nil
+	}
+	if err := w.findEpochs(chat); err != nil {
 		return false, err
 	}
-	index, step := from, int64(1)
-	if newestFirst {
-		index, step = to, -1
-	}
-	var m message
-	for ok := w.begin(newestFirst); ok; ok = w.advance(newestFirst) {
-		if found := messageIndex(w.it.Key()); found != index {
-			return false, fmt.Errorf("message %d of chat %d is missing: %d stands in its place", index, chat, found)
+	w.stretches = w.stretches[:0]
+	for n := len(w.epochs); rest >= from; {
+		first, err := w.first(w.epoch(n), chat, from, rest)
+		switch {
+		case err != nil:
+			return false, err
+		case n == 0 && first != from:
+			return false, missing(from, chat)
+		case first == 0: // all that the epoch has is newer
+			if n, err = w.older(chat, n, rest); err != nil {
+				return false, err
+			}
+		default:
+			w.stretches = append(w.stretches, stretch{w.epoch(n), first, rest})
+			rest = first - 1
+			n--
 		}
-		if err := decodeAt(w.it, &m); err != nil {
+	}
+	ready := true // the iterator is at the first message, where it was looked for last
+	for _, s := range slices.Backward(w.stretches) {
+		if !ready {
+			if err := w.stored(s.epoch, chat, s.first, s.last); err != nil {
+				return false, err
+			}
+			ready = w.it.First()
+		}
+		next, more, err := w.run(chat, ready, s.first, +1, use)
+		if !more || err != nil {
 			return false, err
 		}
-		if !use(index, &m) {
-			return false, nil
+		if next <= s.last {
+			return false, missing(next, chat)
 		}
-		index += step
-	}
-	if err := w.it.Error(); err != nil {
-		return false, fmt.Errorf("walk messages of chat %d: %w", chat, err)
-	}
-	if from <= index && index <= to {
-		return false, fmt.Errorf("message %d of chat %d is missing", index, chat)
+		ready = false
 	}
 	return true, nil
 }
 
-func (w *messages) begin(newestFirst bool) bool {
-	if newestFirst {
-		return w.it.Last()
+// epoch returns the n-th of the epochs that have messages of the chat; 0: former.
+func (w *messages) epoch(n int) uint32 {
+	if n == 0 {
+		return former
 	}
-	return w.it.First()
+	return w.epochs[n-1]
 }
 
-func (w *messages) advance(newestFirst bool) bool {
-	if newestFirst {
-		return w.it.Prev()
+// older returns how many of the epochs before the n-th begin before message rest of the
+// chat ends: the last of those has it.
+func (w *messages) older(chat int64, n int, rest int64) (older int, err error) {
+	older = sort.Search(n-1, func(i int) bool {
+		first, fault := w.first(w.epochs[i], chat, 0, rest)
+		err = cmp.Or(err, fault)
+		return first == 0
+	})
+	return older, err
+}
+
+// run calls use with the messages from where the iterator stands to where its bounds
+// end, which are index, index+step, …; at says whether it stands at any. It returns the
+// index that would be next, and whether use wants more.
+func (w *messages) run(chat int64, at bool, index, step int64, use func(index int64, m *message) bool) (next int64, more bool, err error) {
+	move := w.it.Next
+	if step < 0 {
+		move = w.it.Prev
 	}
-	return w.it.Next()
+	var m message
+	for ; at; at = move() {
+		if found := messageIndex(w.it.Key()); found != index {
+			return 0, false, fmt.Errorf("%w: %d stands in its place", missing(index, chat), found)
+		}
+		if err := decodeAt(w.it, &m); err != nil {
+			return 0, false, err
+		}
+		if !use(index, &m) {
+			return 0, false, nil
+		}
+		index += step
+	}
+	if err := w.it.Error(); err != nil {
+		return 0, false, fmt.Errorf("walk messages of chat %d: %w", chat, err)
+	}
+	return index, true, nil
+}
+
+func missing(index, chat int64) error {
+	return fmt.Errorf("message %d of chat %d is missing", index, chat)
 }
 
 // decodeAt decodes the stored message at which it stands.

@@ -64,12 +64,6 @@ func (w *writes) account(token mac, u *account) error {
 	return w.batch.Set(tokenKey(token), encodeAccount(u), nil)
 }
 
-func putMessageKey(dst []byte, chat, index int64) {
-	dst[0] = messagePrefix
-	binary.BigEndian.PutUint64(dst[1:], uint64(chat))
-	binary.BigEndian.PutUint64(dst[1+8:], uint64(index))
-}
-
 // CreateBytes returns about what a Create of a chat with these members writes: it
 // weighs more than the request that asked for it.
 func CreateBytes(members []Member) int {

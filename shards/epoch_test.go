@@ -1,0 +1,294 @@
+package shards
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+	"pgregory.net/rapid"
+
+	"throng/codec"
+)
+
+// Epochs: that all is found in them, and what they are for.
+
+// nextEpoch files what there is, and has what comes later be filed in the next epoch.
+func nextEpoch(t tb, s *Store) {
+	t.Helper()
+	fileAll(t, s)
+	for _, a := range s.shards {
+		a.db.filer.filed.bytes = epochSegments * uint64(a.db.journal.segmentBytes)
+	}
+}
+
+// Whatever epochs the messages of a chat are in, and those that formats 1 to 3 filed,
+// and those that are not filed, a window shows what it should.
+func TestWindowsLieOverEpochs(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := openFor(t, vfs.NewMem(), withSegments(1<<20))
+		c := newClient(s)
+		chats := []int64{7, 8, 9}
+		last := map[int64]int64{}
+		for _, chat := range chats {
+			c.group(chat, alice)
+			for range rapid.IntRange(0, 3).Draw(t, "of a former format") {
+				last[chat]++
+				m := message{sender: alice, text: codec.Text(fmt.Sprint(last[chat]))}
+				if err := s.shards[s.ShardOf(chat)].db.pebble.Set(messageKey(former, chat, last[chat]), m.append(nil), pebble.Sync); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.shards[s.ShardOf(chat)].state.reset() // it has seen the chat without them
+		}
+		for range rapid.IntRange(0, 6).Draw(t, "epochs") {
+			for _, chat := range chats {
+				for range rapid.IntRange(0, 3).Draw(t, "messages") {
+					last[chat]++
+					if a := c.send(chat, alice, fmt.Sprint(last[chat])); a.Index != last[chat] {
+						t.Fatalf("message %d of chat %d has index %d (%s)", last[chat], chat, a.Index, a.Status.said())
+					}
+				}
+			}
+			switch rapid.IntRange(0, 2).Draw(t, "then") {
+			case 0:
+				nextEpoch(t, s)
+			case 1:
+				fileAll(t, s)
+			}
+		}
+		for _, a := range s.shards {
+			a.state.reset() // the newest index is read, too
+		}
+		for _, chat := range chats {
+			for from := int64(1); from <= last[chat]; from++ {
+				for _, count := range []int{1, 2, 3, 100} {
+					expectRead(t, c, Op{Kind: GetChat, Chat: chat, User: alice, Index: from, Count: count}, max(1, from-int64(count)+1), from)
+					expectRead(t, c, Op{Kind: Receive, Chat: chat, User: alice, Index: from, Count: count}, from, min(last[chat], from+int64(count)-1))
+				}
+			}
+			if got := c.get(t, chat, alice); int64(len(got)) != last[chat] {
+				t.Fatalf("chat %d has %d messages, not %d", chat, len(got), last[chat])
+			}
+		}
+	})
+}
+
+func expectRead(t *rapid.T, c *client, op Op, from, to int64) {
+	values := readPage[shownMessage](t, c.one(op)).Values
+	if op.Kind == GetChat {
+		slices.Reverse(values)
+	}
+	for i, m := range values {
+		if want := from + int64(i); m.Index != want || m.Content != fmt.Sprint(want) {
+			t.Fatalf("chat %d, %d messages from %d on: value %d is message %d, %q", op.Chat, op.Count, op.Index, i, m.Index, m.Content)
+		}
+	}
+	if int64(len(values)) != to-from+1 {
+		t.Fatalf("chat %d, %d messages from %d on: %d come", op.Chat, op.Count, op.Index, len(values))
+	}
+}
+
+// What is filed is written again a few times, while its epoch is filled, and never
+// after that, however much comes.
+func TestAFullEpochIsNotWrittenAgain(t *testing.T) {
+	const segment = 64 << 10
+	s := openFor(t, vfs.NewMem(), withSegments(segment))
+	c := newClient(s)
+	var chats []int64 // each of which every filing has something of
+	for chat := int64(1); len(chats) < 20; chat++ {
+		if s.ShardOf(chat) == 0 {
+			c.group(chat, alice)
+			chats = append(chats, chat)
+		}
+	}
+	db := s.shards[0].db
+	rng := rand.New(rand.NewPCG(1, 2))
+	text := func() string { // that no compression makes smaller
+		letters := make([]byte, 1000)
+		for i := range letters {
+			letters[i] = 'a' + byte(rng.IntN(26))
+		}
+		return string(letters)
+	}
+	filedBytes := func() uint64 {
+		so, err := db.filed()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return uint64(max(so.epoch, 1)-1)*epochSegments*segment + so.bytes
+	}
+	const epochs = 8
+	for filedBytes() < epochs*epochSegments*segment {
+		var ops []Op
+		for _, chat := range chats {
+			ops = append(ops, sendOp(chat, alice, text(), ""))
+		}
+		c.do(0, ops...)
+		// One that compacts less often than it could would pass for free.
+		eventually(func() bool {
+			m := db.pebble.Metrics()
+			return m.Compact.NumInProgress == 0 && m.Levels[0].Sublevels < l0Compaction
+		}, "end of compactions")
+	}
+	m := db.pebble.Metrics()
+	var compacted uint64
+	for _, level := range m.Levels[1:] {
+		compacted += level.TableBytesCompacted
+	}
+	if m.Compact.Count == 0 || compacted == 0 {
+		t.Fatal("nothing was compacted: this tests nothing")
+	}
+	t.Logf("%d compactions, %d bytes filed, %d compacted", m.Compact.Count, filedBytes(), compacted)
+	if ratio := float64(compacted) / float64(filedBytes()); ratio > 2.5 {
+		t.Errorf("in %d epochs, %.1f times what was filed was written again", epochs, ratio)
+	}
+}
+
+// What a crash leaves in the journal though it is filed is not filed once more, nor
+// kept for ever.
+func TestWhatIsFiledIsNotFiledAgain(t *testing.T) {
+	mem := newCrashFS()
+	d := newDisk(mem)
+	s := open(t, d, withSegments(1<<20))
+	c := newClient(s)
+	c.group(7, alice)
+	for i := range 20 {
+		c.send(7, alice, fmt.Sprint(i+1))
+	}
+	nextEpoch(t, s) // a second filing of it would be in another
+	for i := range 20 {
+		c.send(7, alice, fmt.Sprint(i+21))
+	}
+	db := s.shards[s.ShardOf(7)].db
+	db.filer.close()
+	db.journal.seal()
+	segment := db.journal.segments[0]
+	paths, err := db.filer.write(segment, db.filer.next(segment))
+	if err == nil {
+		err = db.pebble.Ingest(t.Context(), paths)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	crashed := mem.clone(0, nil)
+	db.filer.stop = make(chan struct{}) // Close ends it once more
+	closeStore(t, s)
+
+	s = open(t, crashed, withSegments(1<<20))
+	db = s.shards[s.ShardOf(7)].db
+	if n := len(db.journal.segments); n != 0 {
+		t.Errorf("%d segments hold what is filed", n)
+	}
+	if numbers := journalNumbers(t, db); len(numbers) != 0 {
+		t.Errorf("the journal keeps the commits %d, which are filed", numbers)
+	}
+	c = newClient(s)
+	if a := c.send(7, alice, "41"); a.Index != 41 {
+		t.Errorf("the next message has index %d (%s)", a.Index, a.Status.said())
+	}
+	for i, m := range c.history(t, 7, alice) {
+		if m.Content != fmt.Sprint(i+1) {
+			t.Errorf("message %d is %q", i+1, m.Content)
+		}
+	}
+	fileAll(t, s)
+	closeStore(t, s)
+	if report, err := Verify(testConfig(crashed), quiet); err != nil || report.Faulty > 0 || report.Messages != 41 {
+		t.Errorf("%+v, %v", report, err)
+	}
+}
+
+// Where tables are not taken in, a crash in the midst of writing their messages
+// through the log leaves none filed in name only.
+func TestACrashWhileMessagesAreFiledThroughTheLog(t *testing.T) {
+	mem := newCrashFS()
+	d := newDisk(mem)
+	s := open(t, d, withSegments(4*filingBatch))
+	c := newClient(s)
+	c.group(7, alice)
+	text := strings.Repeat("text ", 2000)
+	for range 3 * filingBatch / len(text) {
+		c.send(7, alice, text)
+	}
+	last := c.get(t, 7, alice)[0].Index
+	var clones []*crashFS
+	d.on(func(op errorfs.Op) error {
+		switch {
+		case op.Kind == errorfs.OpLink:
+			return syscall.EPERM
+		case op.Kind == errorfs.OpReuseForWrite && isLog(op.Path): // each batch or two begins a log
+			clones = append(clones, mem.clone(100, rand.New(rand.NewPCG(1, 2))))
+		}
+		return nil
+	})
+	s.shards[s.ShardOf(7)].db.journal.fileAll()
+	d.on(nil)
+	closeStore(t, s)
+	if len(clones) < 2 {
+		t.Errorf("%d crashes", len(clones))
+	}
+	for i, crashed := range clones {
+		s := open(t, crashed, withSegments(4*filingBatch))
+		if n := newClient(s).get(t, 7, alice)[0].Index; n != last {
+			t.Fatalf("clone %d of %d: of %d messages the last is %d", i, len(clones), last, n)
+		}
+		if n := len(newClient(s).history(t, 7, alice)); int64(n) != last {
+			t.Fatalf("clone %d of %d: of %d messages there are %d", i, len(clones), last, n)
+		}
+		closeStore(t, s)
+	}
+}
+
+// A directory of format 3 filed all messages in one place, and noted that before they
+// were there where they went through the log: what its journal holds is filed again.
+func TestADirectoryWithoutEpochsIsTakenOver(t *testing.T) {
+	mem := newCrashFS()
+	s := open(t, mem, withSegments(1<<20))
+	c := newClient(s)
+	c.group(7, alice)
+	for i := range 5 {
+		c.send(7, alice, fmt.Sprint(i+1))
+	}
+	db := s.shards[s.ShardOf(7)].db
+	for _, m := range c.history(t, 7, alice)[:3] { // the others are filed in name only
+		stored := message{sender: alice, time: m.Time, text: codec.Text(m.Content)}
+		if err := db.pebble.Set(messageKey(former, 7, m.Index), stored.append(nil), pebble.Sync); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.pebble.Set(formerFiledKey, encodeNumber(db.commits), pebble.Sync); err != nil {
+		t.Fatal(err)
+	}
+	old, err := format{Format: 3, Shards: s.Shards(), Made: true, Key: s.directory.secret.check()}.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeStore(t, s)
+	writeFile(t, mem, mem.PathJoin(testDir, formatFile), string(old))
+	for again := range 3 {
+		if report, err := Verify(testConfig(mem), quiet); err != nil || report.Faulty > 0 || report.Messages != int64(5+again) {
+			t.Errorf("%+v, %v", report, err)
+		}
+		s = open(t, mem, withSegments(1<<20))
+		c = newClient(s)
+		if a := c.send(7, alice, fmt.Sprint(6+again)); a.Index != int64(6+again) {
+			t.Fatalf("message %d has index %d (%s)", 6+again, a.Index, a.Status.said())
+		}
+		fileAll(t, s)
+		for i, m := range c.history(t, 7, alice) {
+			if m.Content != fmt.Sprint(i+1) {
+				t.Errorf("message %d is %q", i+1, m.Content)
+			}
+		}
+		closeStore(t, s)
+	}
+	if text := readFile(t, mem, mem.PathJoin(testDir, formatFile)); !strings.Contains(text, fmt.Sprintf(`"format":%d,`, formatVersion)) {
+		t.Errorf("its format is %s", text)
+	}
+}

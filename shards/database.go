@@ -35,6 +35,7 @@ type database struct {
 	path    string
 	write   *pebble.WriteOptions
 	mark    *mark  // nil where syncs are off
+	found   filed  // how far messages were filed when it was opened
 	filer   *filer // nil: not yet accepted
 	work    *background
 
@@ -89,11 +90,10 @@ func openDatabase(c Config, p *pool, path string, memtable uint64, segment int, 
 		options.Levels[i] = pebble.LevelOptions{
 			BlockSize:    blockBytes,
 			FilterPolicy: tableFilter,
-			Compression:  func() *sstable.CompressionProfile { return sstable.FastestCompression },
+			// Not only at the bottom: much of what is filed is not written again.
+			Compression: func() *sstable.CompressionProfile { return sstable.FastestCompression },
 		}
 	}
-	// What is filed is written again soon; what that makes of it, hardly ever.
-	options.Levels[0].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
 	options.EventListener = work.listener()
 	options.EventListener.ManifestCreated = written.created
 	db, err := openPebble(path, options)
@@ -132,24 +132,19 @@ func openPebble(path string, options *pebble.Options) (db *pebble.DB, err error)
 
 // follow opens the mark beside the database, whose file must be there: what is
 // committed from now on is noted in it. With syncs off nothing is. It reads the
-// journal, and has it filed from now on. What Pebble has no more use for is removed
-// once the database is accepted. Where the mark is newly made, what the log has lost
-// of late is left out.
+// journal. Where the mark is newly made, a log that has lost its end is let pass.
 func (db *database) follow(c Config, newMark bool) (err error) {
 	path := db.path + markSuffix
 	if err := checkMark(c.FS, path, db.commits); err != nil {
 		return err
 	}
-	so, err := db.filed()
-	if err != nil {
+	if db.found, err = db.filed(); err != nil {
 		return err
 	}
-	// Messages are filed whose commits the log does not know any more: it has lost its end.
-	ahead := so.commit > db.commits
-	if ahead && !newMark {
-		return missingCommits(db.commits, so.commit)
+	if db.found.commit > db.commits && !newMark {
+		return missingCommits(db.commits, db.found.commit)
 	}
-	if err := db.journal.load(db.pebble, db.commits, so); err != nil {
+	if err := db.journal.load(db.pebble, db.found.unfiled(db.commits), db.commits); err != nil {
 		return fmt.Errorf("read the journal: %w", err)
 	}
 	if !c.NoSync {
@@ -157,14 +152,20 @@ func (db *database) follow(c Config, newMark bool) (err error) {
 			return err
 		}
 	}
+	return nil
+}
+
+// accept has the journal filed from now on. What the log has lost is left out, and what
+// Pebble has no more use for removed. Call it once all databases are found to be whole.
+func (db *database) accept(c Config) error {
 	if err := removeFilings(c.FS, db.path); err != nil {
 		return err
 	}
-	if err := db.forget(so); err != nil {
+	if err := db.forget(journalKey(db.found.unfiled(db.commits))); err != nil {
 		return err
 	}
-	db.filer = startFiler(db, c.FS, so)
-	if ahead {
+	db.filer = startFiler(db, c.FS, db.found)
+	if db.found.commit > db.commits {
 		if err := db.leaveOut(); err != nil {
 			return err
 		}
@@ -175,12 +176,9 @@ func (db *database) follow(c Config, newMark bool) (err error) {
 	return nil
 }
 
-// forget takes out of the journal what a crash left in it that is filed.
-func (db *database) forget(so filed) error {
-	low, high := journalKey(0), journalKey(so.commit+1)
-	if so.epoch == former {
-		return nil
-	}
+// forget takes out of the journal what a crash left in it that is filed: all below a key.
+func (db *database) forget(high []byte) error {
+	low := journalKey(0)
 	it, err := iterate(db.pebble, low, high)
 	if err != nil {
 		return err

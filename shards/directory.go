@@ -204,13 +204,18 @@ func (d *directory) writeNew() error {
 }
 
 // finish notes that the databases and their marks exist, and are of this format.
-// Call it once they are all open, and before anything is written into them.
+// Call it once they are all open, and before anything is written into them that
+// programs which know only their former format would not find.
 func (d *directory) finish() error {
 	if d.made && d.format == formatVersion {
 		return nil
 	}
 	d.made, d.marked = true, true
-	return d.writeFormat()
+	if err := d.writeFormat(); err != nil {
+		return err
+	}
+	d.format = formatVersion
+	return nil
 }
 
 func (d *directory) writeFormat() error {

@@ -44,7 +44,7 @@ func TestWindowsLieOverEpochs(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			s.shards[s.ShardOf(chat)].state.reset() // it has seen the chat without them
+			forgetState(c, s.ShardOf(chat)) // it has seen the chat without them
 		}
 		for range rapid.IntRange(0, 6).Draw(t, "epochs") {
 			for _, chat := range chats {
@@ -62,8 +62,8 @@ func TestWindowsLieOverEpochs(t *testing.T) {
 				fileAll(t, s)
 			}
 		}
-		for _, a := range s.shards {
-			a.state.reset() // the newest index is read, too
+		for i := range s.shards {
+			forgetState(c, Target(i)) // the newest index is read, too
 		}
 		for _, chat := range chats {
 			for from := int64(1); from <= last[chat]; from++ {
@@ -77,6 +77,13 @@ func TestWindowsLieOverEpochs(t *testing.T) {
 			}
 		}
 	})
+}
+
+// forgetState has a shard read all from the store again.
+func forgetState(c *client, to Target) {
+	release := c.hold(to)
+	c.store.actor(to).state.reset()
+	release()
 }
 
 func expectRead(t *rapid.T, c *client, op Op, from, to int64) {
@@ -205,18 +212,40 @@ func TestWhatIsFiledIsNotFiledAgain(t *testing.T) {
 }
 
 // Where tables are not taken in, a crash in the midst of writing their messages
-// through the log leaves none filed in name only.
+// through the log leaves none filed in name only, and none in an epoch behind that which
+// they are filed in at last, whatever --memory the next start has.
 func TestACrashWhileMessagesAreFiledThroughTheLog(t *testing.T) {
+	const segment = 4 * filingBatch
 	mem := newCrashFS()
 	d := newDisk(mem)
-	s := open(t, d, withSegments(4*filingBatch))
+	s := open(t, d, withSegments(segment))
 	c := newClient(s)
-	c.group(7, alice)
-	text := strings.Repeat("text ", 2000)
-	for range 3 * filingBatch / len(text) {
-		c.send(7, alice, text)
+	var chats []int64
+	for chat := int64(1); len(chats) < 5; chat++ {
+		if s.ShardOf(chat) == 0 {
+			chats = append(chats, chat)
+			c.group(chat, alice)
+		}
 	}
-	last := c.get(t, 7, alice)[0].Index
+	text := strings.Repeat("text ", 2000)
+	for range 5 {
+		for _, chat := range chats {
+			c.send(chat, alice, text)
+		}
+	}
+	fileAll(t, s)
+	db := s.shards[0].db
+	full := filed{commit: db.commits, epoch: 1, bytes: epochSegments * segment} // the next is of another epoch
+	if err := db.pebble.Set(filedKey, full.encode(), pebble.Sync); err != nil {
+		t.Fatal(err)
+	}
+	db.filer.filed = full
+	for range 3 * filingBatch / len(text) / len(chats) {
+		for _, chat := range chats {
+			c.send(chat, alice, text)
+		}
+	}
+	last := c.get(t, chats[0], alice)[0].Index
 	var clones []*crashFS
 	d.on(func(op errorfs.Op) error {
 		switch {
@@ -227,21 +256,44 @@ func TestACrashWhileMessagesAreFiledThroughTheLog(t *testing.T) {
 		}
 		return nil
 	})
-	s.shards[s.ShardOf(7)].db.journal.fileAll()
+	db.journal.fileAll()
 	d.on(nil)
 	closeStore(t, s)
 	if len(clones) < 2 {
 		t.Errorf("%d crashes", len(clones))
 	}
 	for i, crashed := range clones {
-		s := open(t, crashed, withSegments(4*filingBatch))
-		if n := newClient(s).get(t, 7, alice)[0].Index; n != last {
-			t.Fatalf("clone %d of %d: of %d messages the last is %d", i, len(clones), last, n)
+		for _, segment := range []int{segment / 4, segment, 2 * segment} {
+			t.Run(fmt.Sprintf("crash %d, then segments of %d", i, segment), func(t *testing.T) {
+				fs := crashed.clone(100, rand.New(rand.NewPCG(1, 2)))
+				expectVerified(t, fs)
+				s := open(t, fs, withSegments(segment))
+				fileAll(t, s)
+				forgetState(newClient(s), 0)
+				nextEpoch(t, s)
+				for _, chat := range chats {
+					c := newClient(s)
+					if a := c.send(chat, alice, text); a.Index != last+1 {
+						t.Errorf("chat %d has %d messages, and the next has index %d (%s)", chat, last, a.Index, a.Status.said())
+					}
+				}
+				fileAll(t, s)
+				for _, chat := range chats {
+					if n := len(newClient(s).history(t, chat, alice)); int64(n) != last+1 {
+						t.Errorf("chat %d has %d messages, not %d", chat, n, last+1)
+					}
+				}
+				closeStore(t, s)
+				expectVerified(t, fs)
+			})
 		}
-		if n := len(newClient(s).history(t, 7, alice)); int64(n) != last {
-			t.Fatalf("clone %d of %d: of %d messages there are %d", i, len(clones), last, n)
-		}
-		closeStore(t, s)
+	}
+}
+
+func expectVerified(t *testing.T, fs vfs.FS) {
+	t.Helper()
+	if report, err := Verify(testConfig(fs), quiet); err != nil || report.Faulty > 0 {
+		t.Errorf("%+v, %v", report, err)
 	}
 }
 

@@ -37,8 +37,9 @@ import (
 // Pebble merges them a few times until it is full; then nothing comes between them any
 // more, and they are not written again, however large the store grows. For that, a
 // message's key begins with its epoch, and each epoch lists the chats that it has
-// messages of. Of a chat, the messages of an epoch are those that follow on the ones
-// of the epoch before. (Cassandra calls the same a time window.)
+// messages of. An epoch is never gone back to, so that of a chat the messages of an
+// epoch are those that follow on the ones of the epoch before. (Cassandra calls the same
+// a time window.)
 //
 // Where Pebble does not take the tables in, for a file system without links or a
 // damaged table in their way, the messages are written as any others are. A filing
@@ -254,19 +255,35 @@ func (f *filer) write(s *segment, next filed) (paths []string, err error) {
 	return paths, nil
 }
 
-// put writes a segment's messages through the log, and then that they are filed.
+// put writes a segment's messages through the log. With the first of them it notes in
+// which epoch they are, so that whatever becomes of the rest, nothing is filed in an
+// older one any more, and with the last that they are filed.
 func (f *filer) put(s *segment, next filed) error {
 	batch := f.db.pebble.NewBatchWithSize(filingBatch)
 	defer func() { _ = batch.Close() }()
-	err := s.sorted(next.epoch, func(key, value []byte) error {
-		if batch.Len() >= filingBatch {
-			if err := f.db.pebble.Apply(batch, pebble.NoSync); err != nil {
-				return err
-			}
-			batch.Reset()
+	begun := next
+	begun.commit = s.first - 1
+	err := batch.Set(filedKey, begun.encode(), nil)
+	for _, chat := range s.order() {
+		listed := false
+		if err == nil {
+			err = s.messages(chat, next.epoch, func(key, value []byte) error {
+				if batch.Len() >= filingBatch {
+					if err := f.db.pebble.Apply(batch, pebble.NoSync); err != nil {
+						return err
+					}
+					batch.Reset()
+				}
+				if !listed { // with its first message: no epoch lists a chat in vain
+					listed = true
+					if err := batch.Set(epochKey(chat, next.epoch), nil, nil); err != nil {
+						return err
+					}
+				}
+				return batch.Set(key, value, nil)
+			})
 		}
-		return batch.Set(key, value, nil)
-	})
+	}
 	if err == nil {
 		err = batch.Set(filedKey, next.encode(), nil)
 	}
@@ -279,31 +296,42 @@ func (f *filer) put(s *segment, next filed) error {
 // sorted calls use with what a sealed segment files in an epoch, in the order of the
 // keys, which are valid during the call: the chats it has messages of, then those.
 func (s *segment) sorted(epoch uint32, use func(key, value []byte) error) error {
-	chats := slices.SortedFunc(maps.Keys(s.chats), func(a, b int64) int { return cmp.Compare(uint64(a), uint64(b)) })
+	chats := s.order()
 	for _, chat := range chats {
 		if err := use(epochKey(chat, epoch), nil); err != nil {
 			return err
 		}
 	}
-	key := messageKey(epoch, 0, 0)
-	var offsets []uint32
-	n := 0
 	for _, chat := range chats {
-		t := s.chats[chat]
-		offsets = s.offsets(offsets[:0], t, 0, t.count)
-		for _, at := range offsets {
-			r, err := readRecord(s.records[at:])
-			if err == nil {
-				binary.BigEndian.PutUint64(key[1+4:], uint64(r.chat))
-				binary.BigEndian.PutUint64(key[1+4+8:], uint64(r.index))
-				err = use(key, r.value)
-			}
-			if err != nil {
-				return err
-			}
-			if n++; n%filingYield == 0 {
-				runtime.Gosched()
-			}
+		if err := s.messages(chat, epoch, use); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// order returns the chats that a sealed segment has messages of, as their keys sort.
+func (s *segment) order() []int64 {
+	return slices.SortedFunc(maps.Keys(s.chats), func(a, b int64) int { return cmp.Compare(uint64(a), uint64(b)) })
+}
+
+// messages calls use with a chat's messages as a sealed segment files them in an epoch;
+// keys are valid during the call.
+func (s *segment) messages(chat int64, epoch uint32, use func(key, value []byte) error) error {
+	key := messageKey(epoch, chat, 0)
+	t := s.chats[chat]
+	s.offsetsFiled = s.offsets(s.offsetsFiled[:0], t, 0, t.count)
+	for i, at := range s.offsetsFiled {
+		r, err := readRecord(s.records[at:])
+		if err == nil {
+			binary.BigEndian.PutUint64(key[messageKeyBytes-8:], uint64(r.index))
+			err = use(key, r.value)
+		}
+		if err != nil {
+			return err
+		}
+		if (i+1)%filingYield == 0 {
+			runtime.Gosched()
 		}
 	}
 	return nil

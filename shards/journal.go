@@ -231,14 +231,10 @@ func journalKey(number uint64) []byte {
 var errJournal = errors.New("its journal is damaged")
 
 // load reads back what is not filed, as the writer, whatever memory it takes: before
-// all of it is accepted, nothing is filed. No commit is newer than last; those that are
-// filed are passed over.
-func (j *journal) load(from pebble.Reader, last uint64, so filed) (err error) {
-	low := journalKey(0)
-	if so.epoch != former {
-		low = journalKey(so.commit + 1)
-	}
-	it, err := iterate(from, low, []byte{journalPrefix + 1})
+// all of it is accepted, nothing is filed. It begins at commit first; none is newer than
+// last.
+func (j *journal) load(from pebble.Reader, first, last uint64) (err error) {
+	it, err := iterate(from, journalKey(first), []byte{journalPrefix + 1})
 	if err != nil {
 		return err
 	}

@@ -15,11 +15,6 @@ import (
 // them are of the commits that are lost. What can stay of those stays. It reads all
 // messages, and is the writer.
 func (db *database) leaveOut() error {
-	db.journal.fileAll() // or what it has of a chat could end before what is filed
-	so, err := db.filed()
-	if err != nil {
-		return err
-	}
 	walk := db.messages()
 	defer walk.close()
 	for _, prefix := range []byte{epochPrefix, formerMessagePrefix} {
@@ -39,14 +34,16 @@ func (db *database) leaveOut() error {
 		}
 	}
 	// From now on the log knows as many commits as are filed.
+	so := db.found
 	so.commit = db.commits
+	db.filer.filed = so
 	if err := db.pebble.Set(filedKey, so.encode(), pebble.Sync); err != nil {
 		return err
 	}
 	return db.pebble.Flush() // see filer.take
 }
 
-// leaveOutOf is leaveOut for one chat.
+// leaveOutOf is leaveOut for one chat, all of it or nothing.
 func (db *database) leaveOutOf(walk *messages, chat int64) error {
 	from, err := db.firstLost(walk, chat)
 	if from == 0 || err != nil {
@@ -55,19 +52,19 @@ func (db *database) leaveOutOf(walk *messages, chat int64) error {
 	if err := walk.findEpochs(chat); err != nil {
 		return err
 	}
-	for _, epoch := range append(walk.epochs, former) {
-		before, err := walk.first(epoch, chat, 0, from-1)
-		if err == nil {
-			err = db.pebble.DeleteRange(messageKey(epoch, chat, from), messageKey(epoch, chat, -1), pebble.NoSync)
-		}
-		if err == nil && before == 0 && epoch != former {
-			err = db.pebble.Delete(epochKey(chat, epoch), pebble.NoSync)
-		}
-		if err != nil {
-			return err
+	batch := db.pebble.NewBatch()
+	for n := range len(walk.epochs) + 1 {
+		epoch := walk.epoch(n)
+		before, fault := walk.first(epoch, chat, 0, from-1)
+		err = errors.Join(err, fault, batch.DeleteRange(messageKey(epoch, chat, from), messageKey(epoch, chat, -1), nil))
+		if before == 0 && epoch != former {
+			err = errors.Join(err, batch.Delete(epochKey(chat, epoch), nil))
 		}
 	}
-	return nil
+	if err == nil {
+		err = db.pebble.Apply(batch, pebble.NoSync)
+	}
+	return errors.Join(err, batch.Close())
 }
 
 // firstLost returns the index of the first message of a chat that must go; 0: none.

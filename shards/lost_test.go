@@ -1,13 +1,16 @@
 package shards
 
 import (
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"throng/codec"
 )
@@ -216,5 +219,159 @@ func TestVerifyComparesWhatIsFiledWithTheJournal(t *testing.T) {
 	report, err := Verify(testConfig(mem), quiet)
 	if err != nil || !strings.Contains(strings.Join(report.Faults, "\n"), "message 1 is another in the journal") {
 		t.Errorf("%+v, %v", report, err)
+	}
+}
+
+// What is left out of a chat is left out of all its epochs at once, or not at all: a
+// crash in between leaves a store that goes on.
+func TestACrashWhileItIsLeftOut(t *testing.T) {
+	fs := beheadedTwice(t)
+	goOn(t, fs)
+	d := newDisk(fs)
+	var clones []*crashFS
+	d.on(func(op errorfs.Op) error {
+		if isSync(op.Kind) || op.Kind == errorfs.OpFileWrite {
+			clones = append(clones, fs.clone(100, rand.New(rand.NewPCG(1, 2))))
+		}
+		return nil
+	})
+	s := open(t, d, withSegments(1<<20))
+	d.on(nil)
+	closeStore(t, s)
+	if len(clones) < 5 {
+		t.Errorf("%d crashes", len(clones))
+	}
+	for i, crashed := range clones {
+		s, err := Open(testConfig(crashed, withSegments(1<<20)))
+		if err != nil {
+			t.Errorf("crash %d of %d: %v", i, len(clones), err)
+			continue
+		}
+		c := newClient(s)
+		if a := c.send(7, alice, "6"); a.Index != 6 {
+			t.Errorf("crash %d of %d: the next message has index %d (%s)", i, len(clones), a.Index, a.Status.said())
+		}
+		if n := len(c.history(t, 7, alice)); n != 6 {
+			t.Errorf("crash %d of %d: the chat has %d messages", i, len(clones), n)
+		}
+		closeStore(t, s)
+		expectVerified(t, crashed)
+	}
+}
+
+// beheadedTwice is beheaded where what the log has lost is in two epochs: a flush, which
+// would have saved who sent it, did not come to its end between them.
+func beheadedTwice(t *testing.T) *crashFS {
+	t.Helper()
+	fs, _ := beheaded(t, func(c *client) {
+		c.join(7, bob, "Bob")
+		for i := range 3 {
+			c.send(7, bob, fmt.Sprint("lost ", i))
+		}
+		db := c.store.shards[c.store.ShardOf(7)].db
+		db.filer.close()
+		db.journal.seal()
+		segment := db.journal.segments[0]
+		next := db.filer.next(segment)
+		paths, err := db.filer.write(segment, next)
+		if err == nil {
+			err = db.pebble.Ingest(t.Context(), paths)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		db.journal.filed(segment)
+		next.bytes = epochSegments * uint64(db.journal.segmentBytes)
+		db.filer.filed = next
+		db.filer.stop = make(chan struct{}) // it is ended once more
+		c.send(7, bob, "lost too")
+	})
+	return fs
+}
+
+// A directory of format 3 that goes on without what its log has lost keeps what it can
+// of that, and knows it after a crash too.
+func TestGoingOnFromFormat3(t *testing.T) {
+	mem := newCrashFS()
+	s := open(t, mem, withSegments(1<<20))
+	c := newClient(s)
+	c.group(7, alice)
+	for i := range 6 {
+		c.send(7, alice, fmt.Sprint(i+1))
+	}
+	db := s.shards[s.ShardOf(7)].db
+	history := c.history(t, 7, alice)
+	for i := range 9 { // the log has lost 7 to 9; 8 and 9 are of one who is no member any more
+		m := message{sender: alice, text: codec.Text(fmt.Sprint(i + 1)), time: history[min(i, 5)].Time}
+		if i >= 7 {
+			m.sender = bob
+		}
+		if err := db.pebble.Set(messageKey(former, 7, int64(i)+1), m.append(nil), pebble.Sync); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.pebble.Set(formerFiledKey, encodeNumber(db.commits+3), pebble.Sync); err != nil {
+		t.Fatal(err)
+	}
+	closeStore(t, s)
+	goOn(t, mem)
+	d := newDisk(mem)
+	clones := []*crashFS{mem}
+	d.on(func(op errorfs.Op) error {
+		if isSync(op.Kind) {
+			clones = append(clones, mem.clone(100, rand.New(rand.NewPCG(1, 2))))
+		}
+		return nil
+	})
+	s = open(t, d, withSegments(1<<20))
+	d.on(nil)
+	closeStore(t, s)
+	for i, crashed := range clones {
+		s := open(t, crashed, withSegments(1<<20))
+		c := newClient(s)
+		if a := c.send(7, alice, "8"); a.Index != 8 {
+			t.Errorf("crash %d of %d: the next message has index %d (%s)", i, len(clones), a.Index, a.Status.said())
+		}
+		fileAll(t, s)
+		for i, m := range c.history(t, 7, alice) {
+			if m.Content != fmt.Sprint(i+1) {
+				t.Errorf("message %d is %q", i+1, m.Content)
+			}
+		}
+		closeStore(t, s)
+		expectVerified(t, crashed)
+	}
+}
+
+// Nothing is filed, and nothing else written that an older program would not find,
+// before the format says so: not where another database is refused.
+func TestTheFormatIsWrittenFirst(t *testing.T) {
+	mem := newCrashFS()
+	s := open(t, mem, withSegments(1<<20))
+	c := newClient(s)
+	for chat := int64(1); chat < 20; chat++ {
+		c.group(chat, alice)
+		for range 10 {
+			c.send(chat, alice, strings.Repeat("x", 1000))
+		}
+	}
+	old, err := format{Format: 3, Shards: s.Shards(), Made: true, Key: s.directory.secret.check()}.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeStore(t, s)
+	writeFile(t, mem, mem.PathJoin(testDir, formatFile), string(old))
+	writeFile(t, mem, mem.PathJoin(testDir, shardName(1)+markSuffix), string(newMarkFile(marked{commits: 1 << 30})))
+	if s, err := Open(testConfig(mem)); err == nil { // with small segments, which are full at once
+		closeStore(t, s)
+		t.Fatal("it is opened")
+	}
+	read, err := openReadOnly(mem, mem.PathJoin(testDir, shardName(0)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	so, err := (view{from: read}).filed()
+	if err := errors.Join(err, read.Close()); err != nil || so != (filed{}) {
+		t.Errorf("it is filed up to %+v (%v)", so, err)
 	}
 }

@@ -210,6 +210,15 @@ type filed struct {
 	bytes  uint64
 }
 
+// unfiled returns the first commit that may have messages which are not filed, of those
+// that the log knows. Where it has lost its end, all that it still knows is filed.
+func (f filed) unfiled(commits uint64) uint64 {
+	if f.epoch == former && f.commit <= commits {
+		return 0
+	}
+	return f.commit + 1
+}
+
 func (f filed) encode() []byte {
 	record := binary.BigEndian.AppendUint32(encodeNumber(f.commit), f.epoch)
 	return binary.BigEndian.AppendUint64(record, f.bytes)

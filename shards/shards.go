@@ -222,13 +222,30 @@ func (s *Store) open() error {
 	if err := errors.Join(faults...); err != nil {
 		return err
 	}
-	if err := s.directory.finish(); err != nil {
+	if err := s.accept(); err != nil {
 		return err
 	}
 	for _, a := range s.actors() {
 		a.start()
 	}
 	return nil
+}
+
+// accept begins to write into databases that are all whole. A directory without marks,
+// which is of format 1 or is to go on without what it has lost, is of this format only
+// once that is left out.
+func (s *Store) accept() error {
+	if s.directory.marked {
+		if err := s.directory.finish(); err != nil {
+			return err
+		}
+	}
+	for _, a := range s.actors() {
+		if err := a.db.accept(s.config); err != nil {
+			return fmt.Errorf("open store %q: %w", a.db.path, err)
+		}
+	}
+	return s.directory.finish()
 }
 
 // The directories of the databases.

@@ -139,7 +139,7 @@ func (v *verifier) database() (err error) {
 	if so.commit > commits {
 		v.fault("%v", missingCommits(commits, so.commit))
 	}
-	if err := read.journal.load(db, commits, so); err != nil {
+	if err := read.journal.load(db, so.unfiled(commits), commits); err != nil {
 		return fmt.Errorf("read the journal: %w", err)
 	}
 	if v.directory.marked {

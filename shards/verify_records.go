@@ -278,11 +278,14 @@ func (v *verifier) checkMessages(w *shardWalk, id int64) (last int64) {
 // messages of the chats that it lists.
 func (v *verifier) checkFiled(w *shardWalk) error {
 	of := struct { // the message before
-		chat  int64
-		epoch uint32
-		fault error
+		chat, last int64
+		epoch      uint32
 	}{chat: -1}
-	for prefix, length := range map[byte]int{formerMessagePrefix: formerMessageKeyBytes, messagePrefix: messageKeyBytes} {
+	for _, prefix := range []byte{formerMessagePrefix, messagePrefix} {
+		length := messageKeyBytes
+		if prefix == formerMessagePrefix {
+			length = formerMessageKeyBytes
+		}
 		err := v.each(w.db, prefix, func(key, value []byte) {
 			var m message
 			if err := m.decode(value); err != nil || len(key) != length {
@@ -291,10 +294,17 @@ func (v *verifier) checkFiled(w *shardWalk) error {
 			}
 			chat, epoch, index := messageChat(key), messageEpoch(key), messageIndex(key)
 			if chat != of.chat || epoch != of.epoch {
-				of.chat, of.epoch = chat, epoch
-				if of.fault = w.expectChat(chat, epoch); of.fault != nil {
-					v.fault("a record %x: %v", key, of.fault)
+				err := w.expectChat(chat, epoch)
+				if err == nil {
+					of.last, _, err = w.messages.last(chat)
 				}
+				if err != nil {
+					v.fault("a record %x: %v", key, err)
+				}
+				of.chat, of.epoch = chat, epoch
+			}
+			if index > of.last {
+				v.fault("chat %d: message %d of epoch %d is behind its last, %d", chat, index, epoch, of.last)
 			}
 			if other, found := w.messages.held.value(chat, index); found && !bytes.Equal(other, value) {
 				v.fault("chat %d: message %d is another in the journal", chat, index)

@@ -21,7 +21,8 @@ type messages struct {
 	parts     []part    // the newest first
 	stretches []stretch // the newest first
 	offsets   []uint32
-	epochs    []uint32 // that have messages of the chat, the oldest first
+	epochs    []uint32 // that have messages of the chat, the oldest first; or the newest only
+	whole     bool     // epochs are all
 	low, high []byte   // what the iterator is bounded by
 }
 
@@ -73,18 +74,47 @@ func (w *messages) bound() (err error) {
 	return err
 }
 
-// findEpochs finds the epochs that have messages of a chat.
+// findEpoch finds the newest epoch that has messages of a chat: mostly, there is no need
+// to look at more.
+func (w *messages) findEpoch(chat int64) error {
+	if err := w.boundEpochs(chat); err != nil {
+		return err
+	}
+	if w.it.Last() {
+		w.epochs = append(w.epochs, keyEpoch(w.it.Key()))
+	}
+	return w.it.Error()
+}
+
+// findEpochs finds all of them.
 func (w *messages) findEpochs(chat int64) error {
-	w.epochs = w.epochs[:0]
-	w.low = appendEpochKey(w.low[:0], chat, 0)
-	w.high = appendEpochKey(w.high[:0], chat, math.MaxUint32)
-	if err := w.bound(); err != nil {
+	if err := w.boundEpochs(chat); err != nil {
 		return err
 	}
 	for ok := w.it.First(); ok; ok = w.it.Next() {
 		w.epochs = append(w.epochs, keyEpoch(w.it.Key()))
 	}
+	w.whole = true
 	return w.it.Error()
+}
+
+func (w *messages) boundEpochs(chat int64) error {
+	w.epochs, w.whole = w.epochs[:0], false
+	w.low = appendEpochKey(w.low[:0], chat, 0)
+	w.high = appendEpochKey(w.high[:0], chat, math.MaxUint32)
+	return w.bound()
+}
+
+// before returns how many epochs come before the n-th, once all of them are found.
+func (w *messages) before(chat int64, n int) (int, error) {
+	if !w.whole {
+		behind := len(w.epochs) - n
+		if err := w.findEpochs(chat); err != nil {
+			return 0, err
+		}
+		n = len(w.epochs) - behind
+	}
+	return n - 1, nil
 }
 
 // first returns the index of the first message from … to of a chat in an epoch; 0:
@@ -105,15 +135,17 @@ func (w *messages) last(chat int64) (index, time int64, err error) {
 	if index, time, err = w.held.newest(chat); index > 0 || err != nil {
 		return index, time, err
 	}
-	if err := w.findEpochs(chat); err != nil {
+	if err := w.findEpoch(chat); err != nil {
 		return 0, 0, err
 	}
-	for n := len(w.epochs); n >= 0 && index == 0; n-- {
-		if index, time, err = w.lastIn(w.epoch(n), chat); err != nil {
+	for n := len(w.epochs); ; {
+		if index, time, err = w.lastIn(w.epoch(n), chat); index > 0 || err != nil || n == 0 {
+			return index, time, err
+		}
+		if n, err = w.before(chat, n); err != nil {
 			return 0, 0, err
 		}
 	}
-	return index, time, nil
 }
 
 func (w *messages) lastIn(epoch uint32, chat int64) (index, time int64, err error) {
@@ -212,29 +244,28 @@ func (w *messages) filedBack(chat, from, rest int64, use func(index int64, m *me
 	if rest < from {
 		return nil
 	}
-	if err := w.findEpochs(chat); err != nil {
+	if err := w.findEpoch(chat); err != nil {
 		return err
 	}
-	for n := len(w.epochs); rest >= from; {
+	for n := len(w.epochs); ; {
 		if err := w.stored(w.epoch(n), chat, from, rest); err != nil {
 			return err
 		}
 		next, more, err := w.run(chat, w.it.Last(), rest, -1, use)
-		switch {
-		case !more || err != nil:
+		if !more || err != nil || next < from {
 			return err
-		case n == 0 && next >= from:
+		}
+		if n == 0 {
 			return missing(next, chat)
-		case next == rest: // all that the epoch has is newer
-			if n, err = w.older(chat, n, rest); err != nil {
-				return err
-			}
-		default:
-			n--
+		}
+		if n, err = w.before(chat, n); err == nil && next == rest { // all that the epoch has is newer
+			n, err = w.older(chat, n, rest)
+		}
+		if err != nil {
+			return err
 		}
 		rest = next
 	}
-	return nil
 }
 
 // filedForth does so the oldest first, and reports whether use wants more.
@@ -242,25 +273,30 @@ func (w *messages) filedForth(chat, from, rest int64, use func(index int64, m *m
 	if rest < from {
 		return true, nil
 	}
-	if err := w.findEpochs(chat); err != nil {
+	if err := w.findEpoch(chat); err != nil {
 		return false, err
 	}
 	w.stretches = w.stretches[:0]
-	for n := len(w.epochs); rest >= from; {
+	for n := len(w.epochs); ; {
 		first, err := w.first(w.epoch(n), chat, from, rest)
-		switch {
-		case err != nil:
+		if err == nil && n == 0 && first != from {
+			err = missing(from, chat)
+		}
+		if err != nil {
 			return false, err
-		case n == 0 && first != from:
-			return false, missing(from, chat)
-		case first == 0: // all that the epoch has is newer
-			if n, err = w.older(chat, n, rest); err != nil {
-				return false, err
-			}
-		default:
+		}
+		if first > 0 {
 			w.stretches = append(w.stretches, stretch{w.epoch(n), first, rest})
 			rest = first - 1
-			n--
+		}
+		if rest < from {
+			break
+		}
+		if n, err = w.before(chat, n); err == nil && first == 0 { // all that the epoch has is newer
+			n, err = w.older(chat, n, rest)
+		}
+		if err != nil {
+			return false, err
 		}
 	}
 	ready := true // the iterator is at the first message, where it was looked for last
@@ -291,10 +327,10 @@ func (w *messages) epoch(n int) uint32 {
 	return w.epochs[n-1]
 }
 
-// older returns how many of the epochs before the n-th begin before message rest of the
-// chat ends: the last of those has it.
+// older returns how many of the first n epochs have something of the chat up to message
+// rest: the last of those has that message.
 func (w *messages) older(chat int64, n int, rest int64) (older int, err error) {
-	older = sort.Search(n-1, func(i int) bool {
+	older = sort.Search(n, func(i int) bool {
 		first, fault := w.first(w.epochs[i], chat, 0, rest)
 		err = cmp.Or(err, fault)
 		return first == 0

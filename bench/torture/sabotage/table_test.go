@@ -89,7 +89,7 @@ var table = []sabotage{
 	},
 	{
 		"a crash files twice", "What is filed is not filed again.",
-		"shards/journal.go", "if so.epoch != former {", "if so.epoch != so.epoch {",
+		"shards/records.go", "if f.epoch == former && f.commit <= commits {", "if f.commit <= commits {",
 		shardsTests, "TestWhatIsFiledIsNotFiledAgain",
 	},
 	{
@@ -99,12 +99,22 @@ var table = []sabotage{
 	},
 	{
 		"filed in name first", "A message is in the store before it counts as filed.",
-		"shards/filing.go", "\terr := s.sorted(next.epoch, func(key, value []byte) error {\n\t\tif batch.Len()", "\t_ = batch.Set(filedKey, next.encode(), nil)\n\terr := s.sorted(next.epoch, func(key, value []byte) error {\n\t\tif batch.Len()",
+		"shards/filing.go", "begun.commit = s.first - 1", "begun.commit = s.last",
 		shardsTests, "TestACrashWhileMessagesAreFiledThroughTheLog",
 	},
 	{
+		"an epoch is gone back to", "Nothing is filed in an epoch behind one that has anything.",
+		"shards/filing.go", "err := batch.Set(filedKey, begun.encode(), nil)", "var err error",
+		shardsTests, "TestACrashWhileMessagesAreFiledThroughTheLog",
+	},
+	{
+		"filing begins before the format says so", "Nothing is filed before all databases are found to be whole.",
+		"shards/shards.go", "\t\terr = db.follow(s.config, !s.directory.marked)\n", "\t\terr = db.follow(s.config, !s.directory.marked)\n\t\tif err == nil && s.directory.marked {\n\t\t\tdb.filer = startFiler(db, s.config.FS, db.found)\n\t\t\tdb.journal.fileAll()\n\t\t\tdb.filer.close()\n\t\t}\n",
+		shardsTests, "TestTheFormatIsWrittenFirst",
+	},
+	{
 		"a list of what is left out stays", "Who goes on without the end of the log has a store that agrees with itself.",
-		"shards/lost.go", "err == nil && before == 0 && epoch != former", "err == nil && before != 0 && epoch != former",
+		"shards/lost.go", "if before == 0 && epoch != former {", "if before != 0 && epoch != former {",
 		shardsTests, "TestGoingOnLeavesOutWhatIsLost",
 	},
 	{
@@ -156,7 +166,7 @@ var table = []sabotage{
 	},
 	{
 		"the journal is not read", "Opening reads what is not filed.",
-		"shards/database.go", "if err := db.journal.load(db.pebble, db.commits, so); err != nil {", "if err := error(nil); err != nil {",
+		"shards/database.go", "if err := db.journal.load(db.pebble, db.found.unfiled(db.commits), db.commits); err != nil {", "if err := error(nil); err != nil {",
 		shardsTests, "TestStoreAgainstModel",
 	},
 	{
@@ -230,8 +240,8 @@ var table = []sabotage{
 		shardsTests, "TestNothingIsFiledThatTheLogMayLose",
 	},
 	{
-		"a journal behind its tables", "Who goes on without the end of the log has all filed before anything is written.",
-		"shards/lost.go", "\tdb.journal.fileAll()", "",
+		"a journal behind its tables", "Where the log has lost its end, what is filed counts, and not the journal.",
+		"shards/records.go", "if f.epoch == former && f.commit <= commits {", "if f.epoch == former || f.commit > commits {",
 		shardsTests, "TestGoingOnGivesNoIndexTwice",
 	},
 	{
@@ -246,12 +256,12 @@ var table = []sabotage{
 	},
 	{
 		"a log behind its tables", "A log that has fewer commits than are filed is refused.",
-		"shards/database.go", "if ahead && !newMark {", "if ahead && newMark {",
+		"shards/database.go", "if db.found.commit > db.commits && !newMark {", "if db.found.commit > db.commits && newMark {",
 		shardsTests, "TestALogThatEndsBeforeWhatIsFiledIsRefused",
 	},
 	{
 		"a refused store is filed", "Nothing is filed before all of the journal is accepted.",
-		"shards/database.go", "\tif err := db.journal.load(db.pebble, db.commits, so); err != nil {", "\tdb.filer = startFiler(db, c.FS, so)\n\tif err := db.journal.load(db.pebble, db.commits, so); err != nil {",
+		"shards/database.go", "\tif err := db.journal.load(db.pebble, db.found.unfiled(db.commits), db.commits); err != nil {", "\tdb.filer = startFiler(db, c.FS, db.found)\n\tif err := db.journal.load(db.pebble, db.found.unfiled(db.commits), db.commits); err != nil {",
 		shardsTests, "TestARefusedJournalIsNotFiled",
 	},
 	{
@@ -261,7 +271,7 @@ var table = []sabotage{
 	},
 	{
 		"an iterator older than the journal", "Who reads holds the journal before the store.",
-		"shards/walk.go", "return &messages{view: v, held: v.journal.hold()} }", "\n\tw := &messages{view: v}\n\tw.it, _ = iterate(v.now, []byte{messagePrefix}, []byte{messagePrefix + 1})\n\tw.held = v.journal.hold()\n\treturn w\n}",
+		"shards/walk.go", "func (w *messages) open() { w.held = w.view.journal.hold() }", "func (w *messages) open() {\n\tw.it, _ = iterate(w.view.now, []byte{messagePrefix}, []byte{messagePrefix + 1})\n\tw.held = w.view.journal.hold()\n}",
 		shardsTests, "TestMessagesAreFoundWhileTheyAreFiled",
 	},
 	{

@@ -101,6 +101,15 @@ func expectRead(t *rapid.T, c *client, op Op, from, to int64) {
 	}
 }
 
+// noise is a text that Pebble's compression makes no smaller.
+func noise(bytes int) string {
+	letters := make([]byte, bytes)
+	for i := range letters {
+		letters[i] = 'a' + byte(rand.IntN(26))
+	}
+	return string(letters)
+}
+
 // What is filed is written again a few times, while its epoch is filled, and never
 // after that, however much comes.
 func TestAFullEpochIsNotWrittenAgain(t *testing.T) {
@@ -115,14 +124,6 @@ func TestAFullEpochIsNotWrittenAgain(t *testing.T) {
 		}
 	}
 	db := s.shards[0].db
-	rng := rand.New(rand.NewPCG(1, 2))
-	text := func() string { // that no compression makes smaller
-		letters := make([]byte, 1000)
-		for i := range letters {
-			letters[i] = 'a' + byte(rng.IntN(26))
-		}
-		return string(letters)
-	}
 	filedBytes := func() uint64 {
 		so, err := db.filed()
 		if err != nil {
@@ -134,7 +135,7 @@ func TestAFullEpochIsNotWrittenAgain(t *testing.T) {
 	for filedBytes() < epochs*epochSegments*segment {
 		var ops []Op
 		for _, chat := range chats {
-			ops = append(ops, sendOp(chat, alice, text(), ""))
+			ops = append(ops, sendOp(chat, alice, noise(1000), ""))
 		}
 		c.do(0, ops...)
 		// One that compacts less often than it could would pass for free.

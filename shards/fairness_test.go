@@ -260,16 +260,21 @@ func TestCreateBytes(t *testing.T) {
 // else: no other chat, and not the process.
 func TestADamagedBlockFailsItsReadsAlone(t *testing.T) {
 	fs := vfs.NewMem()
-	s := open(t, fs, withSegments(1<<20)) // filed at once: nothing is compacted, and compressed
+	s := open(t, fs, withSegments(1<<20))
 	c := newClient(s)
 	healthy := int64(8)
 	for s.ShardOf(healthy) != s.ShardOf(7) {
 		healthy++
 	}
+	var broken string // message 100 of chat 7
 	for _, chat := range []int64{7, healthy} {
 		c.group(chat, alice)
 		for i := range 300 {
-			c.send(chat, alice, fmt.Sprintf("message %d of chat %d %s", i+1, chat, strings.Repeat("x", 500)))
+			text := noise(500)
+			if i == 99 && chat == 7 {
+				broken = text
+			}
+			c.send(chat, alice, text)
 		}
 	}
 	shard := s.shards[s.ShardOf(7)]
@@ -277,7 +282,7 @@ func TestADamagedBlockFailsItsReadsAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	closeStore(t, s)
-	damage(t, fs, fs.PathJoin(testDir, shardName(int(s.ShardOf(7)))), "message 100 of chat 7 ")
+	damage(t, fs, fs.PathJoin(testDir, shardName(int(s.ShardOf(7)))), broken[:100])
 
 	s = openFor(t, fs, func(c *Config) {
 		c.Fatal = func(err error) { panic(fmt.Sprint("test: the process would end: ", err)) }

@@ -321,7 +321,7 @@ func (s *segment) messages(chat int64, epoch uint32, use func(key, value []byte)
 	key := messageKey(epoch, chat, 0)
 	t := s.chats[chat]
 	s.offsetsFiled = s.offsets(s.offsetsFiled[:0], t, 0, t.count)
-	for i, at := range s.offsetsFiled {
+	for _, at := range s.offsetsFiled {
 		r, err := readRecord(s.records[at:])
 		if err == nil {
 			binary.BigEndian.PutUint64(key[messageKeyBytes-8:], uint64(r.index))
@@ -330,7 +330,7 @@ func (s *segment) messages(chat int64, epoch uint32, use func(key, value []byte)
 		if err != nil {
 			return err
 		}
-		if (i+1)%filingYield == 0 {
+		if s.messagesFiled++; s.messagesFiled%filingYield == 0 {
 			runtime.Gosched()
 		}
 	}

@@ -34,8 +34,8 @@ import (
 // than are filed has lost its end to damage, and the database is refused.
 //
 // The tables are filled epoch by epoch. Those of one epoch lie over each other, and
-// Pebble merges them a few times until it is full; then nothing comes between them any
-// more, and they are not written again, however large the store grows. For that, a
+// Pebble merges them a few times on their way down; once it is full nothing comes between
+// them any more, and they stay as they are, however large the store grows. For that, a
 // message's key begins with its epoch, and each epoch lists the chats that it has
 // messages of. An epoch is never gone back to, so that of a chat the messages of an
 // epoch are those that follow on the ones of the epoch before. (Cassandra calls the same

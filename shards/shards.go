@@ -52,10 +52,9 @@
 //	send ─→ segment (memory) ─┬→ journal record (log, synced) ─→ answer
 //	                          └→ full: filer ─→ sorted tables ─→ journal deleted
 //
-// Tables are filed by epochs, of some hundreds of megabytes each: within one, Pebble
-// merges them; a full one is never written again. So a send costs the same however
-// large the store is, and reading back through a chat goes from epoch to epoch
-// (walk.go).
+// Tables are filed by epochs, of some hundreds of megabytes each: those of one Pebble
+// merges a few times, and then leaves alone, however large the store is. Reading back
+// through a chat goes from epoch to epoch (walk.go).
 //
 // A key for each message in place of that, which the store had before, costs a
 // search of Pebble's memtable for each of them: more than half of a send.

@@ -35,7 +35,7 @@ type database struct {
 	path    string
 	write   *pebble.WriteOptions
 	mark    *mark  // nil where syncs are off
-	found   filed  // how far messages were filed when it was opened
+	found   filed  // how far messages were filed before the filer began
 	filer   *filer // nil: not yet accepted
 	work    *background
 
@@ -164,12 +164,12 @@ func (db *database) accept(c Config) error {
 	if err := db.forget(journalKey(db.found.unfiled(db.commits))); err != nil {
 		return err
 	}
-	db.filer = startFiler(db, c.FS, db.found)
 	if db.found.commit > db.commits {
 		if err := db.leaveOut(); err != nil {
 			return err
 		}
 	}
+	db.filer = startFiler(db, c.FS)
 	if err := db.evidence.accept(c.FS); err != nil {
 		return fmt.Errorf("remove what is not needed any more: %w", err)
 	}

@@ -206,6 +206,18 @@ func readFile(t *testing.T, fs vfs.FS, path string) string {
 	return string(text)
 }
 
+// closeAs closes a store and has its directory be of another format.
+func closeAs(t *testing.T, s *Store, version int) {
+	t.Helper()
+	text, err := format{Format: version, Shards: s.Shards(), Made: true, Key: s.directory.secret.check()}.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fs := s.config.FS
+	closeStore(t, s)
+	writeFile(t, fs, fs.PathJoin(testDir, formatFile), string(text))
+}
+
 func writeFile(t *testing.T, fs vfs.FS, path, text string) {
 	t.Helper()
 	f, err := fs.Create(path, vfs.WriteCategoryUnspecified)

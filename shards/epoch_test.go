@@ -174,18 +174,8 @@ func TestWhatIsFiledIsNotFiledAgain(t *testing.T) {
 		c.send(7, alice, fmt.Sprint(i+21))
 	}
 	db := s.shards[s.ShardOf(7)].db
-	db.filer.close()
-	db.journal.seal()
-	segment := db.journal.segments[0]
-	paths, err := db.filer.write(segment, db.filer.next(segment))
-	if err == nil {
-		err = db.pebble.Ingest(t.Context(), paths)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	takeIn(t, db)
 	crashed := mem.clone(0, nil)
-	db.filer.stop = make(chan struct{}) // Close ends it once more
 	closeStore(t, s)
 
 	s = open(t, crashed, withSegments(1<<20))
@@ -200,11 +190,7 @@ func TestWhatIsFiledIsNotFiledAgain(t *testing.T) {
 	if a := c.send(7, alice, "41"); a.Index != 41 {
 		t.Errorf("the next message has index %d (%s)", a.Index, a.Status.said())
 	}
-	for i, m := range c.history(t, 7, alice) {
-		if m.Content != fmt.Sprint(i+1) {
-			t.Errorf("message %d is %q", i+1, m.Content)
-		}
-	}
+	expectNumbered(t, c.history(t, 7, alice))
 	fileAll(t, s)
 	closeStore(t, s)
 	if report, err := Verify(testConfig(crashed), quiet); err != nil || report.Faulty > 0 || report.Messages != 41 {
@@ -318,12 +304,7 @@ func TestADirectoryWithoutEpochsIsTakenOver(t *testing.T) {
 	if err := db.pebble.Set(formerFiledKey, encodeNumber(db.commits), pebble.Sync); err != nil {
 		t.Fatal(err)
 	}
-	old, err := format{Format: 3, Shards: s.Shards(), Made: true, Key: s.directory.secret.check()}.encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	closeStore(t, s)
-	writeFile(t, mem, mem.PathJoin(testDir, formatFile), string(old))
+	closeAs(t, s, 3)
 	for again := range 3 {
 		if report, err := Verify(testConfig(mem), quiet); err != nil || report.Faulty > 0 || report.Messages != int64(5+again) {
 			t.Errorf("%+v, %v", report, err)
@@ -334,11 +315,7 @@ func TestADirectoryWithoutEpochsIsTakenOver(t *testing.T) {
 			t.Fatalf("message %d has index %d (%s)", 6+again, a.Index, a.Status.said())
 		}
 		fileAll(t, s)
-		for i, m := range c.history(t, 7, alice) {
-			if m.Content != fmt.Sprint(i+1) {
-				t.Errorf("message %d is %q", i+1, m.Content)
-			}
-		}
+		expectNumbered(t, c.history(t, 7, alice))
 		closeStore(t, s)
 	}
 	if text := readFile(t, mem, mem.PathJoin(testDir, formatFile)); !strings.Contains(text, fmt.Sprintf(`"format":%d,`, formatVersion)) {

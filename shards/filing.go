@@ -3,7 +3,6 @@ package shards
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -82,11 +81,10 @@ const (
 	filingBatch = 1 << 20 // bytes
 )
 
-// startFiler files what there is to file in db from now on; so far, it is filed up to
-// there.
-func startFiler(db *database, fs vfs.FS, so filed) *filer {
+// startFiler files what there is to file in db from now on.
+func startFiler(db *database, fs vfs.FS) *filer {
 	f := &filer{
-		db: db, work: db.work, fs: fs, prefix: db.path + filingSuffix, stop: make(chan struct{}), filed: so,
+		db: db, work: db.work, fs: fs, prefix: db.path + filingSuffix, stop: make(chan struct{}), filed: db.found,
 		options: db.options.MakeWriterOptions(0, db.pebble.TableFormat()),
 	}
 	f.options.FilterPolicy = pebble.NoFilterPolicy // of messages there would be nothing in it
@@ -264,25 +262,24 @@ func (f *filer) put(s *segment, next filed) error {
 	begun := next
 	begun.commit = s.first - 1
 	err := batch.Set(filedKey, begun.encode(), nil)
-	for _, chat := range s.order() {
-		listed := false
-		if err == nil {
-			err = s.messages(chat, next.epoch, func(key, value []byte) error {
-				if batch.Len() >= filingBatch {
-					if err := f.db.pebble.Apply(batch, pebble.NoSync); err != nil {
-						return err
-					}
-					batch.Reset()
-				}
-				if !listed { // with its first message: no epoch lists a chat in vain
-					listed = true
-					if err := batch.Set(epochKey(chat, next.epoch), nil, nil); err != nil {
-						return err
-					}
-				}
-				return batch.Set(key, value, nil)
-			})
+	listed := int64(-1) // the chat that was listed last
+	add := func(key, value []byte) error {
+		if batch.Len() >= filingBatch {
+			if err := f.db.pebble.Apply(batch, pebble.NoSync); err != nil {
+				return err
+			}
+			batch.Reset()
 		}
+		if chat := messageChat(key); chat != listed { // with its first message: no epoch lists a chat in vain
+			listed = chat
+			if err := batch.Set(epochKey(chat, next.epoch), nil, nil); err != nil {
+				return err
+			}
+		}
+		return batch.Set(key, value, nil)
+	}
+	if err == nil {
+		err = s.messages(s.order(), next.epoch, add)
 	}
 	if err == nil {
 		err = batch.Set(filedKey, next.encode(), nil)
@@ -302,12 +299,7 @@ func (s *segment) sorted(epoch uint32, use func(key, value []byte) error) error 
 			return err
 		}
 	}
-	for _, chat := range chats {
-		if err := s.messages(chat, epoch, use); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.messages(chats, epoch, use)
 }
 
 // order returns the chats that a sealed segment has messages of, as their keys sort.
@@ -315,23 +307,27 @@ func (s *segment) order() []int64 {
 	return slices.SortedFunc(maps.Keys(s.chats), func(a, b int64) int { return cmp.Compare(uint64(a), uint64(b)) })
 }
 
-// messages calls use with a chat's messages as a sealed segment files them in an epoch;
-// keys are valid during the call.
-func (s *segment) messages(chat int64, epoch uint32, use func(key, value []byte) error) error {
-	key := messageKey(epoch, chat, 0)
-	t := s.chats[chat]
-	s.offsetsFiled = s.offsets(s.offsetsFiled[:0], t, 0, t.count)
-	for _, at := range s.offsetsFiled {
-		r, err := readRecord(s.records[at:])
-		if err == nil {
-			binary.BigEndian.PutUint64(key[messageKeyBytes-8:], uint64(r.index))
-			err = use(key, r.value)
-		}
-		if err != nil {
-			return err
-		}
-		if s.messagesFiled++; s.messagesFiled%filingYield == 0 {
-			runtime.Gosched()
+// messages calls use with the messages of chats as a sealed segment files them in an
+// epoch; keys are valid during the call.
+func (s *segment) messages(chats []int64, epoch uint32, use func(key, value []byte) error) error {
+	key := messageKey(epoch, 0, 0)
+	var offsets []uint32
+	n := 0
+	for _, chat := range chats {
+		t := s.chats[chat]
+		offsets = s.offsets(offsets[:0], t, 0, t.count)
+		for _, at := range offsets {
+			r, err := readRecord(s.records[at:])
+			if err == nil {
+				key = appendMessageKey(key[:0], epoch, r.chat, r.index)
+				err = use(key, r.value)
+			}
+			if err != nil {
+				return err
+			}
+			if n++; n%filingYield == 0 {
+				runtime.Gosched()
+			}
 		}
 	}
 	return nil

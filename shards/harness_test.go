@@ -76,9 +76,27 @@ func fileAll(t tb, s *Store) {
 	}
 }
 
+// fileAll waits, as the writer, until nothing is left to file.
+func (j *journal) fileAll() {
+	j.seal()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.wait(func() bool { return !j.hasSealed() })
+}
+
 func (db *database) fileAll() error {
 	db.journal.fileAll()
 	return db.pebble.Flush()
+}
+
+// expectNumbered has each of a chat's messages say which it is.
+func expectNumbered(t tb, history []shownMessage) {
+	t.Helper()
+	for i, m := range history {
+		if m.Content != fmt.Sprint(i+1) {
+			t.Errorf("message %d is %q", i+1, m.Content)
+		}
+	}
 }
 
 // openFor opens a store for the whole of a test.

@@ -122,14 +122,6 @@ func (j *journal) sealed() *segment {
 
 func (j *journal) hasSealed() bool { return len(j.segments) > 0 && j.segments[0] != j.active }
 
-// fileAll waits, as the writer, until nothing is left to file.
-func (j *journal) fileAll() {
-	j.seal()
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.wait(func() bool { return !j.hasSealed() })
-}
-
 // wait waits for the filer until done; mu must be held.
 func (j *journal) wait(done func() bool) {
 	if j.filer == nil {

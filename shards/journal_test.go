@@ -605,12 +605,7 @@ func TestADirectoryWithoutJournalsIsTakenOver(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	old, err := format{Format: 2, Shards: s.Shards(), Made: true, Key: s.directory.secret.check()}.encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	closeStore(t, s)
-	writeFile(t, mem, mem.PathJoin(testDir, formatFile), string(old))
+	closeAs(t, s, 2)
 	s = open(t, mem)
 	if text := readFile(t, mem, mem.PathJoin(testDir, formatFile)); !strings.Contains(text, fmt.Sprintf(`"format":%d,`, formatVersion)) {
 		t.Errorf("it is open, and its format is %s", text)
@@ -622,11 +617,7 @@ func TestADirectoryWithoutJournalsIsTakenOver(t *testing.T) {
 		}
 	}
 	fileAll(t, s)
-	for i, m := range c.history(t, 7, alice) {
-		if m.Content != fmt.Sprint(i+1) {
-			t.Errorf("message %d is %q", i+1, m.Content)
-		}
-	}
+	expectNumbered(t, c.history(t, 7, alice))
 	closeStore(t, s)
 	if report, err := Verify(testConfig(mem), quiet); err != nil || report.Faulty > 0 || report.Messages != 105 {
 		t.Errorf("%+v, %v", report, err)

@@ -34,10 +34,8 @@ func (db *database) leaveOut() error {
 		}
 	}
 	// From now on the log knows as many commits as are filed.
-	so := db.found
-	so.commit = db.commits
-	db.filer.filed = so
-	if err := db.pebble.Set(filedKey, so.encode(), pebble.Sync); err != nil {
+	db.found.commit = db.commits
+	if err := db.pebble.Set(filedKey, db.found.encode(), pebble.Sync); err != nil {
 		return err
 	}
 	return db.pebble.Flush() // see filer.take

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -37,26 +38,37 @@ func beheaded(t *testing.T, later func(c *client), adjust ...options) (fs *crash
 	early := readFile(t, mem, mark)
 
 	later(c)
-	db.filer.close() // it files no more; the test does, up to where it is cut off
-	db.journal.seal()
-	if err := db.settle(); err != nil {
-		t.Fatal(err)
-	}
-	paths, err := db.filer.write(db.journal.segments[0], db.filer.next(db.journal.segments[0]))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := db.pebble.Ingest(t.Context(), paths); err != nil {
-		t.Fatal(err)
-	}
+	takeIn(t, db)
 	fs = mem.clone(0, nil)
 	writeFile(t, fs, mark, early) // as it was within 10 ms
 	for path, text := range logs {
 		writeFile(t, fs, path, text)
 	}
-	db.filer.stop = make(chan struct{}) // Close ends it once more
 	closeStore(t, s)
 	return fs, shard
+}
+
+// takeIn files what the journal has up to where it is in the store and, still, in the
+// journal. The filer files no more.
+func takeIn(t *testing.T, db *database) (s *segment, next filed) {
+	t.Helper()
+	db.filer.close()
+	db.filer.stop = make(chan struct{}) // it is closed once more
+	db.journal.seal()
+	s = db.journal.segments[0]
+	next = db.filer.next(s)
+	err := db.settle()
+	var paths []string
+	if err == nil {
+		paths, err = db.filer.write(s, next)
+	}
+	if err == nil {
+		err = db.pebble.Ingest(t.Context(), paths)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, next
 }
 
 // filesWith returns the files in dir whose names end in suffix.
@@ -228,15 +240,10 @@ func TestACrashWhileItIsLeftOut(t *testing.T) {
 	fs := beheadedTwice(t)
 	goOn(t, fs)
 	d := newDisk(fs)
-	var clones []*crashFS
-	d.on(func(op errorfs.Op) error {
-		if isSync(op.Kind) || op.Kind == errorfs.OpFileWrite {
-			clones = append(clones, fs.clone(100, rand.New(rand.NewPCG(1, 2))))
-		}
-		return nil
+	var s *Store
+	clones := crashWhile(d, fs, func(kind errorfs.OpKind) bool { return isSync(kind) || kind == errorfs.OpFileWrite }, func() {
+		s = open(t, d, withSegments(1<<20))
 	})
-	s := open(t, d, withSegments(1<<20))
-	d.on(nil)
 	closeStore(t, s)
 	if len(clones) < 5 {
 		t.Errorf("%d crashes", len(clones))
@@ -259,6 +266,26 @@ func TestACrashWhileItIsLeftOut(t *testing.T) {
 	}
 }
 
+// crashWhile returns what power cuts would leave of fs before each operation of some
+// kinds on d, which lies over it, while do runs.
+func crashWhile(d *disk, fs *crashFS, at func(errorfs.OpKind) bool, do func()) []*crashFS {
+	var mu sync.Mutex // databases are opened side by side
+	var clones []*crashFS
+	d.on(func(op errorfs.Op) error {
+		if at(op.Kind) {
+			mu.Lock()
+			defer mu.Unlock()
+			clones = append(clones, fs.clone(100, rand.New(rand.NewPCG(1, 2))))
+		}
+		return nil
+	})
+	do()
+	d.on(nil)
+	mu.Lock()
+	defer mu.Unlock()
+	return clones
+}
+
 // beheadedTwice is beheaded where what the log has lost is in two epochs: a flush, which
 // would have saved who sent it, did not come to its end between them.
 func beheadedTwice(t *testing.T) *crashFS {
@@ -269,21 +296,10 @@ func beheadedTwice(t *testing.T) *crashFS {
 			c.send(7, bob, fmt.Sprint("lost ", i))
 		}
 		db := c.store.shards[c.store.ShardOf(7)].db
-		db.filer.close()
-		db.journal.seal()
-		segment := db.journal.segments[0]
-		next := db.filer.next(segment)
-		paths, err := db.filer.write(segment, next)
-		if err == nil {
-			err = db.pebble.Ingest(t.Context(), paths)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		segment, next := takeIn(t, db)
 		db.journal.filed(segment)
 		next.bytes = epochSegments * uint64(db.journal.segmentBytes)
 		db.filer.filed = next
-		db.filer.stop = make(chan struct{}) // it is ended once more
 		c.send(7, bob, "lost too")
 	})
 	return fs
@@ -316,15 +332,8 @@ func TestGoingOnFromFormat3(t *testing.T) {
 	closeStore(t, s)
 	goOn(t, mem)
 	d := newDisk(mem)
-	clones := []*crashFS{mem}
-	d.on(func(op errorfs.Op) error {
-		if isSync(op.Kind) {
-			clones = append(clones, mem.clone(100, rand.New(rand.NewPCG(1, 2))))
-		}
-		return nil
-	})
-	s = open(t, d, withSegments(1<<20))
-	d.on(nil)
+	clones := crashWhile(d, mem, isSync, func() { s = open(t, d, withSegments(1<<20)) })
+	clones = append(clones, mem)
 	closeStore(t, s)
 	for i, crashed := range clones {
 		s := open(t, crashed, withSegments(1<<20))
@@ -333,11 +342,7 @@ func TestGoingOnFromFormat3(t *testing.T) {
 			t.Errorf("crash %d of %d: the next message has index %d (%s)", i, len(clones), a.Index, a.Status.said())
 		}
 		fileAll(t, s)
-		for i, m := range c.history(t, 7, alice) {
-			if m.Content != fmt.Sprint(i+1) {
-				t.Errorf("message %d is %q", i+1, m.Content)
-			}
-		}
+		expectNumbered(t, c.history(t, 7, alice))
 		closeStore(t, s)
 		expectVerified(t, crashed)
 	}
@@ -355,12 +360,7 @@ func TestTheFormatIsWrittenFirst(t *testing.T) {
 			c.send(chat, alice, strings.Repeat("x", 1000))
 		}
 	}
-	old, err := format{Format: 3, Shards: s.Shards(), Made: true, Key: s.directory.secret.check()}.encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	closeStore(t, s)
-	writeFile(t, mem, mem.PathJoin(testDir, formatFile), string(old))
+	closeAs(t, s, 3)
 	writeFile(t, mem, mem.PathJoin(testDir, shardName(1)+markSuffix), string(newMarkFile(marked{commits: 1 << 30})))
 	if s, err := Open(testConfig(mem)); err == nil { // with small segments, which are full at once
 		closeStore(t, s)

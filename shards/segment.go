@@ -25,9 +25,6 @@ type segment struct {
 	first  uint64 // number of its first commit with messages; 0: none yet
 	last   uint64 // of its last one
 
-	offsetsFiled  []uint32 // of the chat that is being filed
-	messagesFiled int      // so far
-
 	refs int // holders, the journal itself among them; guarded by journal.mu
 
 	mu      sync.RWMutex

@@ -109,7 +109,7 @@ var table = []sabotage{
 	},
 	{
 		"filing begins before the format says so", "Nothing is filed before all databases are found to be whole.",
-		"shards/shards.go", "\t\terr = db.follow(s.config, !s.directory.marked)\n", "\t\terr = db.follow(s.config, !s.directory.marked)\n\t\tif err == nil && s.directory.marked {\n\t\t\tdb.filer = startFiler(db, s.config.FS, db.found)\n\t\t\tdb.journal.fileAll()\n\t\t\tdb.filer.close()\n\t\t}\n",
+		"shards/shards.go", "\t\terr = db.follow(s.config, !s.directory.marked)\n", "\t\terr = db.follow(s.config, !s.directory.marked)\n\t\tif err == nil && s.directory.marked {\n\t\t\tdb.filer = startFiler(db, s.config.FS)\n\t\t\tdb.journal.fileAll()\n\t\t\tdb.filer.close()\n\t\t}\n",
 		shardsTests, "TestTheFormatIsWrittenFirst",
 	},
 	{
@@ -261,7 +261,7 @@ var table = []sabotage{
 	},
 	{
 		"a refused store is filed", "Nothing is filed before all of the journal is accepted.",
-		"shards/database.go", "\tif err := db.journal.load(db.pebble, db.found.unfiled(db.commits), db.commits); err != nil {", "\tdb.filer = startFiler(db, c.FS, db.found)\n\tif err := db.journal.load(db.pebble, db.found.unfiled(db.commits), db.commits); err != nil {",
+		"shards/database.go", "\tif err := db.journal.load(db.pebble, db.found.unfiled(db.commits), db.commits); err != nil {", "\tdb.filer = startFiler(db, c.FS)\n\tif err := db.journal.load(db.pebble, db.found.unfiled(db.commits), db.commits); err != nil {",
 		shardsTests, "TestARefusedJournalIsNotFiled",
 	},
 	{

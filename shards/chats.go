@@ -1,6 +1,8 @@
 package shards
 
 import (
+	"slices"
+
 	"github.com/google/uuid"
 
 	"throng/codec"
@@ -19,10 +21,14 @@ type chats struct {
 
 // chat is one chat as its writer knows it.
 type chat struct {
-	chatRecord
 	id       int64
-	last     int64 // index of the newest message; 0: none
-	lastTime int64 // its time, Unix milliseconds
+	record   *chatRecord // nil: not needed yet
+	last     int64       // index of the newest message; 0: none
+	lastTime int64       // its time, Unix milliseconds
+
+	// known are members that were asked about or came, at most maxKnown; those
+	// of a larger chat are in chats.members besides.
+	known []uuid.UUID
 }
 
 type memberID struct {
@@ -30,11 +36,17 @@ type memberID struct {
 	user uuid.UUID
 }
 
-// What an entry of each cache costs beside its name, in bytes, maps included.
+// What an entry of each cache costs beside names, in bytes, maps included.
 const (
-	chatBytes   = 300
+	chatBytes   = 140
+	recordBytes = 80
+	knownBytes  = 24
 	memberBytes = 100
 )
+
+// maxKnown is how many members are looked for one after the other, which is faster
+// than a map, and takes a quarter of its memory.
+const maxKnown = 32
 
 // refWindow is how many of a chat's last messages a ref is remembered for.
 const refWindow = 1000
@@ -42,8 +54,8 @@ const refWindow = 1000
 func newChats(store view, memory int64) *chats {
 	return &chats{
 		store:   store,
-		chats:   NewRecent[int64, *chat](memory / 2),
-		members: NewRecent[memberID, struct{}](memory / 2),
+		chats:   NewRecent[int64, *chat](memory * 3 / 4),
+		members: NewRecent[memberID, struct{}](memory / 4),
 		refs:    make(map[string]int64),
 	}
 }
@@ -133,7 +145,7 @@ func (s *chats) read(op *Op) error {
 }
 
 func (s *chats) join(op *Op, w *writes) error {
-	c, err := s.chat(op.Chat)
+	c, err := s.recorded(op.Chat)
 	if err != nil {
 		return err
 	}
@@ -141,7 +153,7 @@ func (s *chats) join(op *Op, w *writes) error {
 		op.Answer.Status = NoChat
 		return nil
 	}
-	member, err := s.isMember(c.id, op.User)
+	member, err := s.isMember(c, op.User)
 	if err != nil {
 		return err
 	}
@@ -149,45 +161,49 @@ func (s *chats) join(op *Op, w *writes) error {
 	case member:
 		op.Answer.Status = OK
 		return nil
-	case !c.group:
+	case !c.record.group:
 		op.Answer.Status = NoChat
 		return nil
 	}
-	record := c.chatRecord
+	record := *c.record
 	record.members++
-	if err := s.addMember(w, c.id, Member{op.User, op.Name}); err != nil {
+	if err := w.member(c.id, Member{op.User, op.Name}); err != nil {
 		return err
 	}
 	if err := w.chat(c.id, &record); err != nil {
 		return err
 	}
-	c.chatRecord = record
+	*c.record = record
+	s.know(c, op.User)
 	op.Answer.Status = OK
 	return nil
 }
 
 func (s *chats) create(op *Op, w *writes) error {
-	c, err := s.chat(op.Chat)
+	c, err := s.recorded(op.Chat)
 	if err != nil {
 		return err
 	}
 	if c != nil {
 		return s.found(op, c)
 	}
-	c = &chat{id: op.Chat, chatRecord: chatRecord{
+	c = &chat{id: op.Chat, record: &chatRecord{
 		group:   op.Group,
 		members: int64(len(op.Members)),
 		name:    append(codec.Text(nil), op.Name...),
 	}}
 	for _, m := range op.Members {
-		if err := s.addMember(w, c.id, m); err != nil {
+		if err := w.member(c.id, m); err != nil {
 			return err
 		}
 	}
-	if err := w.chat(c.id, &c.chatRecord); err != nil {
+	if err := w.chat(c.id, c.record); err != nil {
 		return err
 	}
 	s.remember(c)
+	for _, m := range op.Members {
+		s.know(c, m.ID)
+	}
 	op.Answer = Answer{Status: OK, Index: c.id}
 	return nil
 }
@@ -196,11 +212,11 @@ func (s *chats) create(op *Op, w *writes) error {
 // another chat.
 func (s *chats) found(op *Op, c *chat) error {
 	op.Answer = Answer{Status: OK, Index: c.id}
-	if c.group || op.Group {
+	if c.record.group || op.Group {
 		op.Answer = Answer{Status: Collision}
 	}
 	for _, m := range op.Members {
-		member, err := s.isMember(c.id, m.ID)
+		member, err := s.isMember(c, m.ID)
 		if err != nil {
 			return err
 		}
@@ -211,61 +227,106 @@ func (s *chats) found(op *Op, c *chat) error {
 	return nil
 }
 
-func (s *chats) addMember(w *writes, chat int64, m Member) error {
-	if err := w.member(chat, m); err != nil {
-		return err
-	}
-	s.members.Put(memberID{chat, m.ID}, struct{}{}, memberBytes)
-	return nil
-}
-
 // chatFor returns op's chat where op's user is a member of it; else it answers
 // op and returns nil.
-func (s *chats) chatFor(op *Op) (*chat, error) {
-	c, err := s.chat(op.Chat)
+func (s *chats) chatFor(op *Op) (c *chat, err error) {
+	c, cached := s.chats.Get(op.Chat)
+	if !cached {
+		return s.loadFor(op)
+	}
+	member, err := s.isMember(c, op.User)
 	if err != nil {
 		return nil, err
 	}
-	if c != nil {
-		member, err := s.isMember(op.Chat, op.User)
-		if err != nil {
-			return nil, err
-		}
-		if member {
-			return c, nil
-		}
+	if !member {
+		op.Answer.Status = NoChat
+		return nil, nil
 	}
-	op.Answer.Status = NoChat
-	return nil, nil
+	return c, nil
 }
 
-// chat returns a chat, nil where there is none.
-func (s *chats) chat(id int64) (*chat, error) {
-	if c, ok := s.chats.Get(id); ok {
+// loadFor is chatFor for a chat that is not cached. That it is there, its member shows.
+func (s *chats) loadFor(op *Op) (*chat, error) {
+	s.missed++
+	member, err := s.store.isMember(op.Chat, op.User)
+	if err != nil {
+		return nil, err
+	}
+	if !member {
+		op.Answer.Status = NoChat
+		return nil, nil
+	}
+	c, err := s.load(op.Chat)
+	if err != nil {
+		return nil, err
+	}
+	s.know(c, op.User)
+	return c, nil
+}
+
+// recorded returns a chat with its record, nil where there is none.
+func (s *chats) recorded(id int64) (*chat, error) {
+	c, cached := s.chats.Get(id)
+	if cached && c.record != nil {
 		return c, nil
 	}
 	s.missed++
-	c, err := s.store.chat(id)
-	if err != nil || c == nil {
+	record, err := s.store.chatRecord(id)
+	if record == nil || err != nil {
 		return nil, err
 	}
+	if !cached {
+		if c, err = s.load(id); err != nil {
+			return nil, err
+		}
+	}
+	c.record = record
 	s.remember(c)
 	return c, nil
 }
 
-func (s *chats) remember(c *chat) { s.chats.Put(c.id, c, chatBytes+int64(len(c.name))) }
+// load finds what a chat's newest message is.
+func (s *chats) load(id int64) (*chat, error) {
+	s.missed++
+	c := &chat{id: id}
+	var err error
+	c.last, c.lastTime, err = s.store.newest(id)
+	return c, err
+}
 
-func (s *chats) isMember(chat int64, user uuid.UUID) (bool, error) {
-	id := memberID{chat, user}
-	if _, ok := s.members.Get(id); ok {
+func (s *chats) remember(c *chat) {
+	bytes := chatBytes + knownBytes*len(c.known)
+	if c.record != nil {
+		bytes += recordBytes + len(c.record.name)
+	}
+	s.chats.Put(c.id, c, int64(bytes))
+}
+
+func (s *chats) isMember(c *chat, user uuid.UUID) (bool, error) {
+	if slices.Contains(c.known, user) {
 		return true, nil
 	}
+	if len(c.known) == maxKnown {
+		if _, ok := s.members.Get(memberID{c.id, user}); ok {
+			return true, nil
+		}
+	}
 	s.missed++
-	member, err := s.store.isMember(chat, user)
+	member, err := s.store.isMember(c.id, user)
 	if member {
-		s.members.Put(id, struct{}{}, memberBytes)
+		s.know(c, user)
 	}
 	return member, err
+}
+
+// know remembers a member of c.
+func (s *chats) know(c *chat, user uuid.UUID) {
+	if len(c.known) == maxKnown {
+		s.members.Put(memberID{c.id, user}, struct{}{}, memberBytes)
+		return
+	}
+	c.known = append(c.known, user)
+	s.remember(c)
 }
 
 // ref returns the index of the last message with this ref; 0: none.

@@ -16,8 +16,8 @@ import (
 // Pebble's defaults (4 MiB memtables, few L0 files) cost half of the ingest and
 // stall for seconds under a long load; ../docs/performance.md has the figures.
 const (
-	maxMemtable       = 64 << 20 // bytes
-	memtablesPerShard = 4        // one that fills, three being flushed; then writes wait
+	maxMemtable       = 96 << 20 // bytes
+	memtablesPerShard = 3        // one that fills, two being flushed; then writes wait
 
 	blockBytes      = 32 << 10
 	lBaseBytes      = 512 << 20
@@ -141,6 +141,7 @@ func (db *database) follow(c Config, newMark bool) (err error) {
 	if db.found, err = db.filed(); err != nil {
 		return err
 	}
+	db.noted = db.found.noted
 	if db.found.commit > db.commits && !newMark {
 		return missingCommits(db.commits, db.found.commit)
 	}

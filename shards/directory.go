@@ -18,7 +18,7 @@ import (
 //
 //	LOCK         held by the process that has it open
 //	key          32 random bytes, mode 0600: see secret
-//	format       {"format":4,"shards":2,"made":true,"key":"…","sum":"…"}
+//	format       {"format":5,"shards":2,"made":true,"key":"…","sum":"…"}
 //	accounts/    a Pebble
 //	accounts.mark  how far its commits were synced: see mark.go
 //	shard-000/   a Pebble; one for each shard
@@ -29,14 +29,15 @@ import (
 // marks, format with "made" true. Before that nothing was served from it, and
 // making it may begin again; after it, a Pebble or a mark that is missing is a
 // fault, not a fresh start. Format 1 had no marks, format 2 no journals, format 3
-// no epochs: opening makes what is missing, then writes format 4.
+// no epochs, format 4 no newest messages: opening makes what is missing, then writes
+// format 5.
 const (
 	lockFile   = "LOCK"
 	keyFile    = "key"
 	formatFile = "format"
 	newSuffix  = ".new" // of a file being written, until it is whole
 
-	formatVersion = 4
+	formatVersion = 5
 	firstMarked   = 2 // the format that has marks
 )
 

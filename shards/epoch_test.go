@@ -1,6 +1,7 @@
 package shards
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -31,7 +32,8 @@ func nextEpoch(t tb, s *Store) {
 // and those that are not filed, a window shows what it should.
 func TestWindowsLieOverEpochs(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		s := openFor(t, vfs.NewMem(), withSegments(1<<20))
+		mem := vfs.NewMem()
+		s := open(t, mem, withSegments(1<<20))
 		c := newClient(s)
 		chats := []int64{7, 8, 9}
 		last := map[int64]int64{}
@@ -44,8 +46,10 @@ func TestWindowsLieOverEpochs(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			forgetState(c, s.ShardOf(chat)) // it has seen the chat without them
 		}
+		closeStore(t, s) // it has seen the chats without them
+		s = openFor(t, mem, withSegments(1<<20))
+		c = newClient(s)
 		for range rapid.IntRange(0, 6).Draw(t, "epochs") {
 			for _, chat := range chats {
 				for range rapid.IntRange(0, 3).Draw(t, "messages") {
@@ -77,6 +81,38 @@ func TestWindowsLieOverEpochs(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A segment that has much of each of its chats fills an epoch by itself; one that has
+// little does not.
+func TestMuchOfAChatFillsAnEpoch(t *testing.T) {
+	const segment, segments = 64 << 10, 2 * epochSegments
+	for _, test := range []struct {
+		chats       int
+		least, most uint32 // epochs; records are larger than their texts
+	}{{1, segments - 2, segments * 5 / 4}, {40, 2, 3}} {
+		s := openFor(t, vfs.NewMem(), withSegments(segment))
+		c := newClient(s)
+		var chats []int64
+		for chat := int64(1); len(chats) < test.chats; chat++ {
+			if s.ShardOf(chat) == 0 {
+				c.group(chat, alice)
+				chats = append(chats, chat)
+			}
+		}
+		for sent := 0; sent < segments*segment; {
+			for _, chat := range chats {
+				const text = 500
+				c.send(chat, alice, strings.Repeat("x", text))
+				sent += text
+			}
+		}
+		fileAll(t, s)
+		so, err := s.shards[0].db.view.filed()
+		if err != nil || so.epoch < test.least || so.epoch > test.most {
+			t.Errorf("%d chats: %d segments are filed in %d epochs (%v)", test.chats, segments, so.epoch, err)
+		}
+	}
 }
 
 // forgetState has a shard read all from the store again.
@@ -202,7 +238,7 @@ func TestWhatIsFiledIsNotFiledAgain(t *testing.T) {
 // through the log leaves none filed in name only, and none in an epoch behind that which
 // they are filed in at last, whatever --memory the next start has.
 func TestACrashWhileMessagesAreFiledThroughTheLog(t *testing.T) {
-	const segment = 4 * filingBatch
+	const segment = 8 * filingBatch
 	mem := newCrashFS()
 	d := newDisk(mem)
 	s := open(t, d, withSegments(segment))
@@ -227,7 +263,7 @@ func TestACrashWhileMessagesAreFiledThroughTheLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	db.filer.filed = full
-	for range 3 * filingBatch / len(text) / len(chats) {
+	for range 7 * filingBatch / len(text) / len(chats) {
 		for _, chat := range chats {
 			c.send(chat, alice, text)
 		}
@@ -281,6 +317,53 @@ func expectVerified(t *testing.T, fs vfs.FS) {
 	t.Helper()
 	if report, err := Verify(testConfig(fs), quiet); err != nil || report.Faulty > 0 {
 		t.Errorf("%+v, %v", report, err)
+	}
+}
+
+// A directory of format 4 noted no newest messages: where none is noted, they are looked
+// for.
+func TestADirectoryWithoutNewestMessagesIsTakenOver(t *testing.T) {
+	mem := newCrashFS()
+	s := open(t, mem, withSegments(1<<20))
+	c := newClient(s)
+	chats := []int64{7, 8, 9}
+	for _, chat := range chats {
+		c.group(chat, alice)
+		for range 5 {
+			c.send(chat, alice, "hello")
+		}
+	}
+	fileAll(t, s)
+	for _, a := range s.shards {
+		so, err := a.db.view.filed()
+		if err != nil || !so.noted {
+			t.Errorf("it is filed up to %+v (%v)", so, err)
+		}
+		former := so.encode()
+		b := a.db.pebble.NewBatch()
+		err = errors.Join(b.Set(filedKey, former[:len(former)-1], nil),
+			b.DeleteRange([]byte{newestPrefix}, []byte{newestPrefix + 1}, nil), b.Commit(pebble.Sync))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	closeAs(t, s, 4)
+	expectVerified(t, mem)
+	for again := range int64(3) {
+		s = open(t, mem, withSegments(1<<20))
+		c = newClient(s)
+		for _, chat := range chats[:2] { // of the third nothing is noted
+			if a := c.send(chat, alice, "hello"); a.Index != 6+again {
+				t.Fatalf("message %d has index %d (%s)", 6+again, a.Index, a.Status.said())
+			}
+		}
+		fileAll(t, s)
+		closeStore(t, s)
+		expectVerified(t, mem)
+	}
+	s = openFor(t, mem)
+	if a := newClient(s).send(9, alice, "hello"); a.Index != 6 {
+		t.Errorf("message 6 has index %d (%s)", a.Index, a.Status.said())
 	}
 }
 

@@ -265,6 +265,8 @@ func TestAFailedReadFailsAlone(t *testing.T) {
 		whole++
 	}
 	setRecord(t, s, chatKey(broken), []byte{recordVersion + 1})
+	setRecord(t, s, memberKey(broken, alice), encodeName(nil))
+	setRecord(t, s, newestKey(broken), []byte{recordVersion + 1})
 	first := []Op{sendOp(7, alice, "1", ""), sendOp(broken, alice, "x", ""), sendOp(7, alice, "2", "")}
 	second := []Op{createOp(whole, true, alice), createOp(broken, true, alice), sendOp(whole, alice, "1", "")}
 	c.together(s.ShardOf(7), first, second)
@@ -278,6 +280,9 @@ func TestAFailedReadFailsAlone(t *testing.T) {
 	}
 	if texts := contents(c.get(t, 7, alice)); len(texts) != 2 {
 		t.Errorf("the chat holds %q", texts)
+	}
+	if got := c.send(broken, alice, "x"); got.Status != Failed {
+		t.Errorf("the next send: %s as %d", got.Status.said(), got.Index)
 	}
 }
 
@@ -320,8 +325,9 @@ func TestDamageIsNotShown(t *testing.T) {
 			[]Op{sendOp(7, alice, "x", "ref")},
 			[]Op{all, back, sendOp(7, alice, "x", "other")},
 		},
-		{"the last message of a newer version", messageKey(1, 7, 3), newer, []Op{all, back, sendOp(7, alice, "x", ""), {Kind: FindChats}}, nil},
-		{"a chat of a newer version", chatKey(7), newer, []Op{all, back, {Kind: Join, Chat: 7, User: bob}, {Kind: FindChats}}, nil},
+		{"the last message of a newer version", messageKey(1, 7, 3), newer, []Op{all, back}, []Op{sendOp(7, alice, "x", "")}},
+		{"what is noted of the newest, of a newer version", newestKey(7), newer, []Op{all, back, sendOp(7, alice, "x", ""), {Kind: FindChats}}, nil},
+		{"a chat of a newer version", chatKey(7), newer, []Op{{Kind: Join, Chat: 7, User: bob}, {Kind: FindChats}}, []Op{all, back}},
 		{"a chat that is missing", chatKey(7), nil, []Op{{Kind: FindChats}}, nil},
 		{"a member of a newer version", memberKey(7, alice), newer, []Op{all}, []Op{back, sendOp(7, alice, "x", "")}},
 		{"an empty record of a member", memberKey(7, alice), []byte{}, []Op{all}, []Op{back}},

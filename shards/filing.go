@@ -34,7 +34,8 @@ import (
 //
 // The tables are filled epoch by epoch. Those of one epoch lie over each other, and
 // Pebble merges them a few times on their way down; once it is full nothing comes between
-// them any more, and they stay as they are, however large the store grows. For that, a
+// them any more, and they stay as they are, however large the store grows. Where one
+// segment has much of each chat, it fills an epoch by itself, and is never merged. For that, a
 // message's key begins with its epoch, and each epoch lists the chats that it has
 // messages of. An epoch is never gone back to, so that of a chat the messages of an
 // epoch are those that follow on the ones of the epoch before. (Cassandra calls the same
@@ -70,11 +71,14 @@ const (
 	filingTable = 4 << 20 // bytes
 	// filingYield is how many messages are filed before others may have the
 	// processor.
-	filingYield = 512
-	// epochSegments is how many full segments an epoch takes. Pebble merges some four of
-	// them at once: a larger epoch is written more often, a smaller one leaves more
-	// unmerged, and a chat's history in more places.
+	filingYield = 8192
+	// epochSegments is how many full segments an epoch takes, where they have few messages
+	// of a chat each. Pebble merges some four of them at once: a larger epoch is written more
+	// often, a smaller one leaves more unmerged, and a chat's history in more places.
 	epochSegments = 8
+	// epochPerChat is how many messages of a chat, on average, fill an epoch: merged with
+	// more of them, they would be read no faster.
+	epochPerChat = 64
 	// former is the epoch of what formats 1 to 3 filed, all in one; others begin at 1.
 	former = 0
 	// filingBatch is the size of a batch where tables are not taken in.
@@ -87,7 +91,6 @@ func startFiler(db *database, fs vfs.FS) *filer {
 		db: db, work: db.work, fs: fs, prefix: db.path + filingSuffix, stop: make(chan struct{}), filed: db.found,
 		options: db.options.MakeWriterOptions(0, db.pebble.TableFormat()),
 	}
-	f.options.FilterPolicy = pebble.NoFilterPolicy // of messages there would be nothing in it
 	db.journal.filer = f
 	f.running.Go(f.run)
 	return f
@@ -158,8 +161,17 @@ func (f *filer) next(s *segment) filed {
 		next.epoch, next.bytes = next.epoch+1, 0
 	}
 	next.commit = s.last
-	next.bytes += uint64(s.bytes())
+	next.bytes += uint64(s.bytes()) * uint64(max(1, s.perChat()*epochSegments/epochPerChat))
 	return next
+}
+
+// perChat returns how many messages a sealed segment has of a chat, on average.
+func (s *segment) perChat() int {
+	messages := 0
+	for _, t := range s.chats {
+		messages += int(t.count)
+	}
+	return messages / max(1, len(s.chats))
 }
 
 // take has Pebble take the tables of s in, or its messages, where it does not.
@@ -215,6 +227,7 @@ func isFull(err error) bool {
 func (f *filer) write(s *segment, next filed) (paths []string, err error) {
 	var table *sstable.Writer
 	last := byte(filedPrefix) // what the table has keys of
+	options := f.options
 	finish := func() error {
 		if table == nil {
 			return nil
@@ -224,15 +237,19 @@ func (f *filer) write(s *segment, next filed) (paths []string, err error) {
 		return err
 	}
 	add := func(key, value []byte) error {
-		// A table over both an epoch and the list of chats would lie over all that comes
+		// A table over both an epoch and what is by chat would lie over all that comes
 		// between them later.
 		full := table != nil && table.Raw().EstimatedSize() >= filingTable
-		if full || key[0] == messagePrefix && last != messagePrefix {
+		if full || (key[0] == messagePrefix) != (last == messagePrefix) {
 			if err := finish(); err != nil {
 				return err
 			}
 		}
 		last = key[0]
+		options.FilterPolicy = pebble.NoFilterPolicy // nothing else is looked up
+		if last == newestPrefix {
+			options.FilterPolicy = tableFilter
+		}
 		if table == nil {
 			path := fmt.Sprint(f.prefix, len(paths))
 			file, err := f.fs.Create(path, filingCategory)
@@ -240,7 +257,7 @@ func (f *filer) write(s *segment, next filed) (paths []string, err error) {
 				return fmt.Errorf("create a table: %w", err)
 			}
 			paths = append(paths, path)
-			table = sstable.NewWriter(objstorageprovider.NewFileWritable(file), f.options)
+			table = sstable.NewWriter(objstorageprovider.NewFileWritable(file), options)
 		}
 		return table.Set(key, value)
 	}
@@ -263,23 +280,30 @@ func (f *filer) put(s *segment, next filed) error {
 	begun.commit = s.first - 1
 	err := batch.Set(filedKey, begun.encode(), nil)
 	listed := int64(-1) // the chat that was listed last
-	add := func(key, value []byte) error {
+	set := func(key, value []byte) error {
 		if batch.Len() >= filingBatch {
 			if err := f.db.pebble.Apply(batch, pebble.NoSync); err != nil {
 				return err
 			}
 			batch.Reset()
 		}
+		return batch.Set(key, value, nil)
+	}
+	add := func(key, value []byte) error {
 		if chat := messageChat(key); chat != listed { // with its first message: no epoch lists a chat in vain
 			listed = chat
-			if err := batch.Set(epochKey(chat, next.epoch), nil, nil); err != nil {
+			if err := set(epochKey(chat, next.epoch), nil); err != nil {
 				return err
 			}
 		}
-		return batch.Set(key, value, nil)
+		return set(key, value)
+	}
+	chats := s.order()
+	if err == nil {
+		err = s.messages(chats, next.epoch, add)
 	}
 	if err == nil {
-		err = s.messages(s.order(), next.epoch, add)
+		err = s.newestOf(chats, set)
 	}
 	if err == nil {
 		err = batch.Set(filedKey, next.encode(), nil)
@@ -291,7 +315,8 @@ func (f *filer) put(s *segment, next filed) error {
 }
 
 // sorted calls use with what a sealed segment files in an epoch, in the order of the
-// keys, which are valid during the call: the chats it has messages of, then those.
+// keys, which are valid during the call: the chats it has messages of, those, and the
+// newest of each chat.
 func (s *segment) sorted(epoch uint32, use func(key, value []byte) error) error {
 	chats := s.order()
 	for _, chat := range chats {
@@ -299,7 +324,24 @@ func (s *segment) sorted(epoch uint32, use func(key, value []byte) error) error 
 			return err
 		}
 	}
-	return s.messages(chats, epoch, use)
+	if err := s.messages(chats, epoch, use); err != nil {
+		return err
+	}
+	return s.newestOf(chats, use)
+}
+
+// newestOf calls use with the newest of a sealed segment's messages of each chat.
+func (s *segment) newestOf(chats []int64, use func(key, value []byte) error) error {
+	for _, chat := range chats {
+		index, time, err := s.newest(chat)
+		if err == nil {
+			err = use(newestKey(chat), encodeNewest(index, time))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // order returns the chats that a sealed segment has messages of, as their keys sort.

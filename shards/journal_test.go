@@ -111,7 +111,7 @@ func expectWindow(t *rapid.T, s *segment, chat, first int64, texts []string) {
 // expectSorted has the segment list its messages in the order of their keys.
 func expectSorted(t *rapid.T, s *segment, firsts map[int64]int64, texts map[int64][]string) {
 	var last []byte
-	n := 0
+	n, noted := 0, 0
 	const epoch = 5
 	listed := map[int64]bool{}
 	err := s.sorted(epoch, func(key, value []byte) error {
@@ -119,6 +119,15 @@ func expectSorted(t *rapid.T, s *segment, firsts map[int64]int64, texts map[int6
 			t.Fatalf("%x comes after %x", key, last)
 		}
 		last = bytes.Clone(key)
+		if key[0] == newestPrefix {
+			chat := int64(binary.BigEndian.Uint64(key[1:]))
+			index, _, err := decodeNewest(value)
+			if want := firsts[chat] + int64(len(texts[chat])) - 1; index != want || err != nil {
+				t.Fatalf("message %d of chat %d is noted as its newest, not %d (%v)", index, chat, want, err)
+			}
+			noted++
+			return nil
+		}
 		if key[0] == epochPrefix {
 			listed[int64(binary.BigEndian.Uint64(key[1:]))] = keyEpoch(key) == epoch
 			return nil
@@ -137,8 +146,8 @@ func expectSorted(t *rapid.T, s *segment, firsts map[int64]int64, texts map[int6
 	for _, list := range texts {
 		want += len(list)
 	}
-	if err != nil || n != want {
-		t.Fatalf("%d messages of %d are listed (%v)", n, want, err)
+	if err != nil || n != want || noted != len(listed) {
+		t.Fatalf("%d messages of %d are listed, of %d chats of %d the newest is noted (%v)", n, want, noted, len(listed), err)
 	}
 }
 

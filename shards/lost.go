@@ -43,7 +43,7 @@ func (db *database) leaveOut() error {
 
 // leaveOutOf is leaveOut for one chat, all of it or nothing.
 func (db *database) leaveOutOf(walk *messages, chat int64) error {
-	from, err := db.firstLost(walk, chat)
+	from, time, err := db.firstLost(walk, chat)
 	if from == 0 || err != nil {
 		return err
 	}
@@ -51,6 +51,11 @@ func (db *database) leaveOutOf(walk *messages, chat int64) error {
 		return err
 	}
 	batch := db.pebble.NewBatch()
+	if from == 1 {
+		err = batch.Delete(newestKey(chat), nil)
+	} else {
+		err = batch.Set(newestKey(chat), encodeNewest(from-1, time), nil)
+	}
 	for n := range len(walk.epochs) + 1 {
 		epoch := walk.epoch(n)
 		before, fault := walk.first(epoch, chat, 0, from-1)
@@ -65,18 +70,19 @@ func (db *database) leaveOutOf(walk *messages, chat int64) error {
 	return errors.Join(err, batch.Close())
 }
 
-// firstLost returns the index of the first message of a chat that must go; 0: none.
-func (db *database) firstLost(walk *messages, chat int64) (index int64, err error) {
+// firstLost returns the index of the first message of a chat that must go, and the time
+// of the one before it; 0: none must.
+func (db *database) firstLost(walk *messages, chat int64) (index, time int64, err error) {
 	record, err := db.chatRecord(chat)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if record == nil {
-		return 1, nil
+		return 1, 0, nil
 	}
 	last, _, err := walk.last(chat)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	members := map[uuid.UUID]bool{}
 	var fault error
@@ -89,7 +95,10 @@ func (db *database) firstLost(walk *messages, chat int64) (index int64, err erro
 		if !member && fault == nil {
 			index = at
 		}
+		if index == 0 {
+			time = m.time
+		}
 		return member && fault == nil
 	})
-	return index, errors.Join(fault, err)
+	return index, time, errors.Join(fault, err)
 }

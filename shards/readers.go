@@ -271,6 +271,6 @@ func showChat(in view, id int64) (codec.Chat, error) {
 	}
 	users, err := in.users(id, maxUsersShown)
 	return codec.Chat{
-		ID: id, Name: c.name, IsGroup: c.group, Users: users, Members: c.members, Last: c.last,
+		ID: id, Name: c.record.name, IsGroup: c.record.group, Users: users, Members: c.record.members, Last: c.last,
 	}, err
 }

@@ -22,6 +22,7 @@ import (
 //	'v'                    → how far messages are filed: see filed
 //	'w' chat 8, epoch 4    → nothing: the epoch has messages of the chat
 //	'x' epoch 4, inverted, chat 8, index 8 → a message of the chat
+//	'y' chat 8             → the newest message of the chat that is filed
 //
 //	in a shard, from formats 1 to 3
 //	't' chat 8, index 8    → a message of the chat: of what is filed, the oldest
@@ -44,7 +45,8 @@ import (
 //	by id    version 1, name
 //	by token version 1, user 16, name
 //	numbers  version 1, number 8
-//	filed    version 1, number of a commit 8, epoch 4, bytes 8
+//	filed    version 1, number of a commit 8, epoch 4, bytes 8, noted 1 (0 or 1; before format 5, none)
+//	newest   version 1, index uvarint, time uvarint
 //
 // Names, refs and texts are codec.Text. An empty user's name means that the id
 // stands for it.
@@ -60,6 +62,7 @@ const (
 	filedPrefix   = 'v'
 	epochPrefix   = 'w'
 	messagePrefix = 'x'
+	newestPrefix  = 'y'
 
 	formerMessagePrefix = 't'
 	formerFiledPrefix   = 's'
@@ -137,6 +140,11 @@ func appendEpochKey(dst []byte, chat int64, epoch uint32) []byte {
 // keyEpoch reads the epoch back out of it.
 func keyEpoch(key []byte) uint32 { return binary.BigEndian.Uint32(key[epochKeyBytes-4:]) }
 
+// newestKey is where the newest of a chat's messages is noted that are filed.
+func newestKey(chat int64) []byte {
+	return appendChat(make([]byte, 0, chatKeyBytes), newestPrefix, chat)
+}
+
 func refKey(chat int64, sender uuid.UUID, ref codec.Text) []byte {
 	key := make([]byte, 0, memberKeyBytes+len(ref))
 	return append(append(appendChat(key, refPrefix, chat), sender[:]...), ref...)
@@ -188,6 +196,17 @@ func decodeRef(src []byte) (index int64, err error) {
 	return index, r.err
 }
 
+func encodeNewest(index, time int64) []byte {
+	return binary.AppendUvarint(binary.AppendUvarint([]byte{recordVersion}, uint64(index)), uint64(time))
+}
+
+func decodeNewest(src []byte) (index, time int64, err error) {
+	r := recordReader{src: src}
+	r.version()
+	index, time = r.number(), r.number()
+	return index, time, r.err
+}
+
 func encodeNumber(number uint64) []byte {
 	return binary.BigEndian.AppendUint64([]byte{recordVersion}, number)
 }
@@ -202,12 +221,13 @@ func decodeNumber(src []byte) (number uint64, err error) {
 }
 
 // filed says how far messages are filed: up to which commit, and how much the epoch
-// has that is being filled; see filer. Format 3 noted the commit only, and that before
+// has that is being filled, where what fills it counts for more; see filer. Format 3 noted the commit only, and that before
 // its messages where they were not taken in as tables: then the epoch is former.
 type filed struct {
 	commit uint64
 	epoch  uint32
 	bytes  uint64
+	noted  bool // of every chat, the newest message that is filed is noted
 }
 
 // unfiled returns the first commit that may have messages which are not filed, of those
@@ -221,7 +241,8 @@ func (f filed) unfiled(commits uint64) uint64 {
 
 func (f filed) encode() []byte {
 	record := binary.BigEndian.AppendUint32(encodeNumber(f.commit), f.epoch)
-	return binary.BigEndian.AppendUint64(record, f.bytes)
+	record = binary.BigEndian.AppendUint64(record, f.bytes)
+	return append(record, flag(f.noted))
 }
 
 func (f *filed) decode(src []byte) error {
@@ -231,6 +252,7 @@ func (f *filed) decode(src []byte) error {
 		f.commit = binary.BigEndian.Uint64(b)
 		f.epoch = binary.BigEndian.Uint32(b[8:])
 		f.bytes = binary.BigEndian.Uint64(b[8+4:])
+		f.noted = len(r.src) > 0 && r.src[0] != 0
 	}
 	return r.err
 }
@@ -243,11 +265,7 @@ type chatRecord struct {
 }
 
 func (c *chatRecord) encode() []byte {
-	group := byte(0)
-	if c.group {
-		group = 1
-	}
-	record := binary.AppendUvarint([]byte{recordVersion, group}, uint64(c.members))
+	record := binary.AppendUvarint([]byte{recordVersion, flag(c.group)}, uint64(c.members))
 	return append(record, c.name...)
 }
 
@@ -260,6 +278,13 @@ func (c *chatRecord) decode(src []byte) error {
 	c.members = r.number()
 	c.name = append(codec.Text(nil), r.src...)
 	return r.err
+}
+
+func flag(is bool) byte {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 func encodeName(name codec.Text) []byte { return append([]byte{recordVersion}, name...) }

@@ -207,6 +207,7 @@ func TestKeyShapes(t *testing.T) {
 		memberPrefix:  memberKey(7, alice),
 		messagePrefix: messageKey(1, 7, 1),
 		epochPrefix:   epochKey(7, 1),
+		newestPrefix:  newestKey(7),
 
 		formerMessagePrefix: messageKey(former, 7, 1),
 		userPrefix:          userKey(alice, 7),
@@ -215,7 +216,7 @@ func TestKeyShapes(t *testing.T) {
 	} {
 		length := map[byte]int{
 			chatPrefix: chatKeyBytes, memberPrefix: memberKeyBytes, messagePrefix: messageKeyBytes,
-			epochPrefix: epochKeyBytes, formerMessagePrefix: formerMessageKeyBytes,
+			epochPrefix: epochKeyBytes, newestPrefix: chatKeyBytes, formerMessagePrefix: formerMessageKeyBytes,
 			userPrefix: userKeyBytes, idPrefix: 17, tokenPrefix: 33,
 		}[prefix]
 		if key[0] != prefix || len(key) != length {

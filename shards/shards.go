@@ -384,25 +384,27 @@ type memoryPlan struct {
 	spare            int64  // bytes for the caller's cache of users
 }
 
-// planMemory gives an eighth to the caches of chats and accounts, a quarter at most
-// to the journals, and the rest to Pebble. The memtables, of which a shard has at most
-// memtablesPerShard, may fill half of that, and those of the accounts as much as one
-// of a shard.
+// planMemory gives three sixteenths to the caches of chats, replies, names and accounts,
+// as much again to what the garbage collector lets gather beside them, five
+// thirty-seconds at most to the journals, and the rest to Pebble. The memtables, of
+// which a shard has at most memtablesPerShard, may fill five eighths of that, and those
+// of the accounts a quarter of one shard's. So a memtable has room for a segment, and
+// for what comes while that is filed: what is filed by then is not flushed.
 func planMemory(memory int64, shards int) memoryPlan {
-	caches := memory / 8
-	segment := min(memory/4/int64(shards)/segmentsPerShard, maxSegment)
+	caches := memory * 3 / 16
+	segment := min(memory*5/32/int64(shards)/segmentsPerShard, maxSegment)
 	journals := segment * segmentsPerShard * int64(shards)
-	pebble := memory - caches - journals
-	perMemtable := pebble / 2 / int64(shards) / memtablesPerShard
+	pebble := memory - 2*caches - journals
+	perMemtable := pebble * 5 / 8 / int64(shards) / memtablesPerShard
 	return memoryPlan{
 		blockCache:       pebble,
 		memtable:         uint64(min(perMemtable, maxMemtable)),
 		segment:          int(segment),
 		accountsMemtable: uint64(min(perMemtable, maxMemtable) / 4),
-		shard:            caches / 2 / int64(shards),
-		names:            caches / 8 / int64(shards),
-		pages:            caches / 8 / int64(shards),
-		accounts:         caches / 8,
-		spare:            caches / 8,
+		shard:            caches * 10 / 16 / int64(shards),
+		pages:            caches * 3 / 16 / int64(shards),
+		names:            caches / 16 / int64(shards),
+		accounts:         caches / 16,
+		spare:            caches / 16,
 	}
 }

@@ -136,6 +136,7 @@ func (v *verifier) database() (err error) {
 	if err != nil {
 		return err
 	}
+	read.noted = so.noted
 	if so.commit > commits {
 		v.fault("%v", missingCommits(commits, so.commit))
 	}

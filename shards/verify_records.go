@@ -295,6 +295,9 @@ func (v *verifier) checkFiled(w *shardWalk) error {
 			chat, epoch, index := messageChat(key), messageEpoch(key), messageIndex(key)
 			if chat != of.chat || epoch != of.epoch {
 				err := w.expectChat(chat, epoch)
+				if err == nil && w.db.noted {
+					err = w.expectNoted(chat)
+				}
 				if err == nil {
 					of.last, _, err = w.messages.last(chat)
 				}
@@ -314,6 +317,9 @@ func (v *verifier) checkFiled(w *shardWalk) error {
 			return err
 		}
 	}
+	if err := v.checkNewest(w); err != nil {
+		return err
+	}
 	return v.each(w.db, epochPrefix, func(key, _ []byte) {
 		if len(key) != epochKeyBytes {
 			v.fault("a record %x of an epoch: %v", key, errRecord)
@@ -326,10 +332,42 @@ func (v *verifier) checkFiled(w *shardWalk) error {
 	})
 }
 
+// checkNewest has what is noted of the newest filed message of a chat be of that, or
+// older, as where a filing ended in its midst, which the journal tells.
+func (v *verifier) checkNewest(w *shardWalk) error {
+	return v.each(w.db, newestPrefix, func(key, value []byte) {
+		index, time, err := decodeNewest(value)
+		if err != nil || len(key) != chatKeyBytes {
+			v.fault("a record %x of a newest message: %v", key, errRecord)
+			return
+		}
+		chat := int64(binary.BigEndian.Uint64(key[1:]))
+		last, at, err := w.messages.lastFiled(chat)
+		if _, held := w.messages.held.value(chat, index+1); held && index < last {
+			return
+		}
+		if last != index || at != time {
+			v.fault("chat %d: message %d of time %d is noted as the newest that is filed, %d of %d is (%v)",
+				chat, index, time, last, at, err)
+		}
+	})
+}
+
 var (
 	errNoChat = errors.New("it is of no chat")
 	errNoList = errors.New("its epoch does not list its chat")
+	errNoNote = errors.New("the newest of its chat is not noted")
 )
+
+// expectNoted is an error where it is not noted what the newest filed message of a
+// chat is.
+func (w *shardWalk) expectNoted(chat int64) error {
+	index, _, err := w.db.newestFiled(chat)
+	if err == nil && index == 0 {
+		err = errNoNote
+	}
+	return err
+}
 
 // expectChat is an error where there is no such chat, or an epoch does not list it.
 func (w *shardWalk) expectChat(chat int64, epoch uint32) error {

@@ -36,6 +36,10 @@ func TestVerifyTellsWhatDoesNotAgree(t *testing.T) {
 		{"a message does not decode", "a record does not decode", func(b *pebble.Batch) error { return b.Set(messageKey(1, 7, 30), []byte{9}, nil) }},
 		{"an epoch does not list its chat", "does not list its chat", func(b *pebble.Batch) error { return b.Delete(epochKey(7, 1), nil) }},
 		{"an epoch lists a chat in vain", "epoch 9 lists chat 7, of which it has no message", func(b *pebble.Batch) error { return b.Set(epochKey(7, 9), nil, nil) }},
+		{"the newest message is not noted", "the newest of its chat is not noted", func(b *pebble.Batch) error { return b.Delete(newestKey(7), nil) }},
+		{"an older one is noted", "message 59 of time", func(b *pebble.Batch) error { return b.Set(newestKey(7), encodeNewest(59, 1), nil) }},
+		{"one that there is not is noted", "message 61 of time 1 is noted", func(b *pebble.Batch) error { return b.Set(newestKey(7), encodeNewest(61, 1), nil) }},
+		{"one is noted of no chat", "chat 8: message 1 of time 1 is noted", func(b *pebble.Batch) error { return b.Set(newestKey(8), encodeNewest(1, 1), nil) }},
 		{"time goes back", "older than the one before", func(b *pebble.Batch) error {
 			m := message{time: 1, sender: alice}
 			value := m.append(nil)

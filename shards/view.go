@@ -18,6 +18,7 @@ type view struct {
 	from    pebble.Reader
 	now     pebble.Reader // where the filed messages are
 	journal *journal      // and the others
+	noted   bool          // of every chat, the newest message that is filed is noted
 }
 
 // snapshot is a view that stands still, until it is closed.
@@ -62,11 +63,26 @@ func (v view) chat(id int64) (*chat, error) {
 	if record == nil {
 		return nil, err
 	}
+	c := &chat{id: id, record: record}
+	c.last, c.lastTime, err = v.newest(id)
+	return c, err
+}
+
+// newest returns the index and time of a chat's newest message; 0: there is none.
+func (v view) newest(chat int64) (index, time int64, err error) {
 	walk := v.messages()
 	defer walk.close()
-	c := &chat{chatRecord: *record, id: id}
-	c.last, c.lastTime, err = walk.last(id)
-	return c, err
+	return walk.last(chat)
+}
+
+// newestFiled returns the index and time of the newest message of a chat that is filed.
+// 0: none is noted.
+func (v view) newestFiled(chat int64) (index, time int64, err error) {
+	_, err = view{from: v.now}.get(newestKey(chat), func(value []byte) (err error) {
+		index, time, err = decodeNewest(value)
+		return err
+	})
+	return index, time, err
 }
 
 func (v view) isMember(chat int64, user uuid.UUID) (bool, error) {
@@ -112,13 +128,21 @@ func (v view) ref(key []byte) (index int64, err error) {
 // commitNumber returns the number of the last commit; 0: none has one.
 func (v view) commitNumber() (uint64, error) { return v.number(numberKey) }
 
-// filed returns how far messages are filed; zero: none is.
+// filed returns how far messages are filed; commit 0: none is.
 func (v view) filed() (f filed, err error) {
 	found, err := v.get(filedKey, f.decode)
-	if err == nil && !found {
-		f.commit, err = v.number(formerFiledKey)
+	if found || err != nil {
+		return f, err
 	}
-	return f, err
+	if f.commit, err = v.number(formerFiledKey); err != nil {
+		return f, err
+	}
+	it, err := v.iterate([]byte{formerMessagePrefix}, []byte{formerMessagePrefix + 1})
+	if err != nil {
+		return f, err
+	}
+	f.noted = !it.First()
+	return f, errors.Join(it.Error(), it.Close())
 }
 
 func (v view) number(key []byte) (number uint64, err error) {

@@ -135,6 +135,14 @@ func (w *messages) last(chat int64) (index, time int64, err error) {
 	if index, time, err = w.held.newest(chat); index > 0 || err != nil {
 		return index, time, err
 	}
+	if index, time, err = w.view.newestFiled(chat); index > 0 || err != nil || w.view.noted {
+		return index, time, err
+	}
+	return w.lastFiled(chat)
+}
+
+// lastFiled looks for the newest message of a chat that is filed.
+func (w *messages) lastFiled(chat int64) (index, time int64, err error) {
 	if err := w.findEpoch(chat); err != nil {
 		return 0, 0, err
 	}

@@ -234,6 +234,13 @@ func (c *conn) takeAsked() error {
 
 // read reads one answer. An error means that it is none to that question.
 func (c *conn) read(in *inbox, body []byte, q question, r *target.Reply) error {
+	if c.pages && (q.kind == target.Read || q.kind == target.Receive) {
+		return c.readPage(in, body, q, r)
+	}
+	return c.readAnswer(in, body, q, r)
+}
+
+func (c *conn) readAnswer(in *inbox, body []byte, q question, r *target.Reply) error {
 	a := &in.answer
 	if err := a.Read(body); err != nil {
 		return err
@@ -248,30 +255,36 @@ func (c *conn) read(in *inbox, body []byte, q question, r *target.Reply) error {
 			return errors.New("no index")
 		}
 	case target.Read, target.Receive:
-		return c.readPage(in, len(body), q, r)
+		if !a.Paged {
+			return errors.New("no values")
+		}
 	default:
 	}
 	return nil
 }
 
-func (c *conn) readPage(in *inbox, bodyBytes int, q question, r *target.Reply) error {
-	switch {
-	case !in.answer.Paged:
-		return errors.New("no values")
-	case !c.pages:
-		return nil
-	}
-	var err error
-	if in.shown, err = in.answer.Messages(in.shown[:0]); err != nil {
-		return err
-	}
+// readPage reads the answer to a read with the messages that it shows.
+func (c *conn) readPage(in *inbox, body []byte, q question, r *target.Reply) error {
 	start := len(in.messages)
-	for i := range in.shown {
-		m := &in.shown[i]
-		in.messages = append(in.messages, target.Message{Index: m.Index, Hash: target.Hash(m.Text)})
+	p, known := in.seen.at(body)
+	if known {
+		in.messages = append(in.messages, p.messages...)
+	} else {
+		if err := c.readAnswer(in, body, q, r); err != nil || r.Status == target.Refused {
+			return err
+		}
+		var err error
+		if in.shown, err = in.answer.Messages(in.shown[:0]); err != nil {
+			return err
+		}
+		for i := range in.shown {
+			m := &in.shown[i]
+			in.messages = append(in.messages, target.Message{Index: m.Index, Hash: target.Hash(m.Text)})
+		}
+		p.remember(body, in.messages[start:])
 	}
 	r.Page = in.messages[start:len(in.messages):len(in.messages)]
-	r.Cut = len(r.Page) < int(q.count) && bodyBytes > c.target.certainBytes()
+	r.Cut = len(r.Page) < int(q.count) && len(body) > c.target.certainBytes()
 	return nil
 }
 

@@ -119,6 +119,30 @@ func TestAnswersThatCannotBeEndTheConnection(t *testing.T) {
 	}
 }
 
+// An answer that came before shows what it shows, and another one, however like it, not
+// that.
+func TestAnswersThatComeAgainAreReadAsTheyAre(t *testing.T) {
+	pages := [][]int64{{1, 2}, {1, 2}, {1, 3}, {1, 2}, {}, {}, {2, 1}, {1, 3}}
+	read := target.Op{Kind: target.Receive, Index: 1, Count: 9}
+	var pieces [][]byte
+	var ops []target.Op
+	for _, indexes := range pages {
+		pieces, ops = append(pieces, page(indexes...)), append(ops, read)
+	}
+	for i, reply := range ask(t, liar(t, pieces...), ops...) {
+		var shown []int64
+		for _, m := range reply.Page {
+			shown = append(shown, m.Index)
+			if m.Hash != target.Hash(fmt.Append(nil, "text ", m.Index)) {
+				t.Errorf("answer %d: message %d has another text", i, m.Index)
+			}
+		}
+		if !slices.Equal(shown, pages[i]) || reply.Status != target.OK {
+			t.Errorf("answer %d shows %v, not %v", i, shown, pages[i])
+		}
+	}
+}
+
 func ending(t *testing.T, c *client) error {
 	t.Helper()
 	select {

@@ -50,6 +50,7 @@ type inbox struct {
 	replies  []target.Reply
 	shown    []codec.Shown
 	messages []target.Message // the pages of replies
+	seen     seen
 }
 
 // join hands a connection to the loop that has the fewest.

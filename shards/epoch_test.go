@@ -88,9 +88,9 @@ func TestWindowsLieOverEpochs(t *testing.T) {
 func TestMuchOfAChatFillsAnEpoch(t *testing.T) {
 	const segment, segments = 64 << 10, 2 * epochSegments
 	for _, test := range []struct {
-		chats       int
+		chats, text int
 		least, most uint32 // epochs; records are larger than their texts
-	}{{1, segments - 2, segments * 5 / 4}, {40, 2, 3}} {
+	}{{1, 500, segments - 2, segments * 5 / 4}, {1, 5000, segments - 2, segments * 5 / 4}, {40, 500, 2, 3}} {
 		s := openFor(t, vfs.NewMem(), withSegments(segment))
 		c := newClient(s)
 		var chats []int64
@@ -102,15 +102,14 @@ func TestMuchOfAChatFillsAnEpoch(t *testing.T) {
 		}
 		for sent := 0; sent < segments*segment; {
 			for _, chat := range chats {
-				const text = 500
-				c.send(chat, alice, strings.Repeat("x", text))
-				sent += text
+				c.send(chat, alice, strings.Repeat("x", test.text))
+				sent += test.text
 			}
 		}
 		fileAll(t, s)
 		so, err := s.shards[0].db.view.filed()
 		if err != nil || so.epoch < test.least || so.epoch > test.most {
-			t.Errorf("%d chats: %d segments are filed in %d epochs (%v)", test.chats, segments, so.epoch, err)
+			t.Errorf("%d chats, texts of %d: %d segments are filed in %d epochs (%v)", test.chats, test.text, segments, so.epoch, err)
 		}
 	}
 }

@@ -76,9 +76,11 @@ const (
 	// of a chat each. Pebble merges some four of them at once: a larger epoch is written more
 	// often, a smaller one leaves more unmerged, and a chat's history in more places.
 	epochSegments = 8
-	// epochPerChat is how many messages of a chat, on average, fill an epoch: merged with
-	// more of them, they would be read no faster.
-	epochPerChat = 64
+	// epochPerChat is how many messages of a chat, on average, fill an epoch, and
+	// epochBytesPerChat how many bytes of them do: merged with more, they would be read no
+	// faster.
+	epochPerChat      = 64
+	epochBytesPerChat = blockBytes
 	// former is the epoch of what formats 1 to 3 filed, all in one; others begin at 1.
 	former = 0
 	// filingBatch is the size of a batch where tables are not taken in.
@@ -161,17 +163,17 @@ func (f *filer) next(s *segment) filed {
 		next.epoch, next.bytes = next.epoch+1, 0
 	}
 	next.commit = s.last
-	next.bytes += uint64(s.bytes()) * uint64(max(1, s.perChat()*epochSegments/epochPerChat))
+	next.bytes += uint64(s.bytes() * s.weight())
 	return next
 }
 
-// perChat returns how many messages a sealed segment has of a chat, on average.
-func (s *segment) perChat() int {
-	messages := 0
+// weight returns for how many segments a sealed one counts in what fills an epoch.
+func (s *segment) weight() int {
+	messages, chats := 0, max(1, len(s.chats))
 	for _, t := range s.chats {
 		messages += int(t.count)
 	}
-	return messages / max(1, len(s.chats))
+	return max(1, epochSegments*messages/(epochPerChat*chats), epochSegments*s.bytes()/(epochBytesPerChat*chats))
 }
 
 // take has Pebble take the tables of s in, or its messages, where it does not.

@@ -79,7 +79,7 @@ var table = []sabotage{
 	},
 	{
 		"much of a chat fills no epoch", "What is read well enough is not merged.",
-		"shards/filing.go", "max(1, epochSegments*messages/(epochPerChat*chats), epochSegments*s.bytes()/(epochBytesPerChat*chats))", "max(1, 0*messages)",
+		"shards/filing.go", "max(1, epochSegments*messages/(epochPerChat*chats), epochSegments*s.bytes()/(epochBytesPerChat*chats))", "max(1, 0*messages*chats)",
 		shardsTests, "TestMuchOfAChatFillsAnEpoch",
 	},
 	{

@@ -229,7 +229,6 @@ func isFull(err error) bool {
 func (f *filer) write(s *segment, next filed) (paths []string, err error) {
 	var table *sstable.Writer
 	last := byte(filedPrefix) // what the table has keys of
-	options := f.options
 	finish := func() error {
 		if table == nil {
 			return nil
@@ -248,11 +247,11 @@ func (f *filer) write(s *segment, next filed) (paths []string, err error) {
 			}
 		}
 		last = key[0]
-		options.FilterPolicy = pebble.NoFilterPolicy // nothing else is looked up
-		if last == newestPrefix {
-			options.FilterPolicy = tableFilter
-		}
 		if table == nil {
+			options := f.options
+			if last != newestPrefix {
+				options.FilterPolicy = pebble.NoFilterPolicy // nothing else is looked up
+			}
 			path := fmt.Sprint(f.prefix, len(paths))
 			file, err := f.fs.Create(path, filingCategory)
 			if err != nil {

@@ -221,8 +221,8 @@ func decodeNumber(src []byte) (number uint64, err error) {
 }
 
 // filed says how far messages are filed: up to which commit, and how much the epoch
-// has that is being filled, where what fills it counts for more; see filer. Format 3 noted the commit only, and that before
-// its messages where they were not taken in as tables: then the epoch is former.
+// has that is being filled (see segment.weight). Format 3 noted the commit only, and that
+// before its messages where they were not taken in as tables: then the epoch is former.
 type filed struct {
 	commit uint64
 	epoch  uint32

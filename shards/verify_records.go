@@ -332,8 +332,8 @@ func (v *verifier) checkFiled(w *shardWalk) error {
 	})
 }
 
-// checkNewest has what is noted of the newest filed message of a chat be of that, or
-// older, as where a filing ended in its midst, which the journal tells.
+// checkNewest has what is noted of the newest filed message of a chat be of that, or of
+// an older one where a filing ended in its midst, which the journal tells.
 func (v *verifier) checkNewest(w *shardWalk) error {
 	return v.each(w.db, newestPrefix, func(key, value []byte) {
 		index, time, err := decodeNewest(value)
@@ -360,10 +360,10 @@ var (
 )
 
 // expectNoted is an error where it is not noted what the newest filed message of a
-// chat is.
+// chat is, and no filing ended in its midst, which the journal tells.
 func (w *shardWalk) expectNoted(chat int64) error {
 	index, _, err := w.db.newestFiled(chat)
-	if err == nil && index == 0 {
+	if _, held := w.messages.held.value(chat, 1); err == nil && index == 0 && !held {
 		err = errNoNote
 	}
 	return err

@@ -275,7 +275,7 @@ func (db *database) synced(number uint64) {
 // snapshot returns what is committed now, until it is closed.
 func (db *database) snapshot() snapshot {
 	taken := db.pebble.NewSnapshot()
-	return snapshot{view{from: taken, now: db.now, journal: db.journal}, taken}
+	return snapshot{view{from: taken, now: db.now, journal: db.journal, noted: db.noted}, taken}
 }
 
 // close closes the database; no reader may use it any more.

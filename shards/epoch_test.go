@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -315,6 +316,52 @@ func TestACrashWhileMessagesAreFiledThroughTheLog(t *testing.T) {
 	}
 }
 
+// Wherever a crash cuts the filing through the log off, no epoch lists a chat in vain:
+// many small chats, so that some list comes at the end of a batch.
+func TestACrashBetweenTheBatchesListsNoChatInVain(t *testing.T) {
+	const segment = 8 * filingBatch
+	for pad := 70; pad < 74; pad++ { // of which the first came upon it
+		mem := newCrashFS()
+		d := newDisk(mem)
+		s := open(t, d, withSegments(segment))
+		c := newClient(s)
+		text := strings.Repeat("x", 20)
+		for chat, chats := int64(1), 0; chats < 20000; chat++ {
+			if s.ShardOf(chat) != 0 {
+				continue
+			}
+			c.group(chat, alice)
+			if chats++; chats == 1 {
+				c.send(chat, alice, strings.Repeat("y", 1+pad))
+			} else {
+				c.send(chat, alice, text)
+			}
+		}
+		var mu sync.Mutex
+		var crashed *crashFS
+		d.on(func(op errorfs.Op) error {
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case op.Kind == errorfs.OpLink:
+				return syscall.EPERM
+			case strings.HasPrefix(op.Path, "data/shard-000/") && op.Kind == errorfs.OpCreate && crashed == nil:
+				crashed = mem.clone(100, rand.New(rand.NewPCG(1, 2)))
+			}
+			return nil
+		})
+		s.shards[0].db.journal.fileAll()
+		d.on(nil)
+		closeStore(t, s)
+		if crashed == nil {
+			t.Fatal("nothing is written while messages are filed: this tests nothing")
+		}
+		if expectVerified(t, crashed); t.Failed() {
+			t.Fatalf("the first text has %d bytes", 1+pad)
+		}
+	}
+}
+
 func expectVerified(t *testing.T, fs vfs.FS) {
 	t.Helper()
 	if report, err := Verify(testConfig(fs), quiet); err != nil || report.Faulty > 0 {
@@ -366,6 +413,33 @@ func TestADirectoryWithoutNewestMessagesIsTakenOver(t *testing.T) {
 	s = openFor(t, mem)
 	if a := newClient(s).send(9, alice, "hello"); a.Index != 6 {
 		t.Errorf("message 6 has index %d (%s)", a.Index, a.Status.said())
+	}
+}
+
+// An older program that was let open the directory files behind what is noted, and leaves
+// out that all is noted: then nothing of it counts.
+func TestWhatAnOlderProgramFiledBehindIsFound(t *testing.T) {
+	mem := newCrashFS()
+	s := open(t, mem, withSegments(1<<20))
+	c := newClient(s)
+	c.group(7, alice)
+	for range 6 {
+		c.send(7, alice, "hello")
+	}
+	fileAll(t, s)
+	db := s.shards[s.ShardOf(7)].db
+	so, err := db.view.filed()
+	former := so.encode()
+	b := db.pebble.NewBatch()
+	err = errors.Join(err, b.Set(filedKey, former[:len(former)-1], nil), b.Set(newestKey(7), encodeNewest(5, 1), nil), b.Commit(pebble.Sync))
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeAs(t, s, 4)
+	expectVerified(t, mem)
+	s = openFor(t, mem, withSegments(1<<20))
+	if a := newClient(s).send(7, alice, "hello"); a.Index != 7 {
+		t.Errorf("message 7 has index %d (%s)", a.Index, a.Status.said())
 	}
 }
 

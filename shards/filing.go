@@ -78,7 +78,7 @@ const (
 	epochSegments = 8
 	// epochPerChat is how many messages of a chat, on average, fill an epoch, and
 	// epochBytesPerChat how many bytes of them do: merged with more, they would be read no
-	// faster.
+	// faster. It is a mean: a chat that is quiet beside busy ones lies in more epochs.
 	epochPerChat      = 64
 	epochBytesPerChat = blockBytes
 	// former is the epoch of what formats 1 to 3 filed, all in one; others begin at 1.
@@ -280,31 +280,41 @@ func (f *filer) put(s *segment, next filed) error {
 	begun := next
 	begun.commit = s.first - 1
 	err := batch.Set(filedKey, begun.encode(), nil)
-	listed := int64(-1) // the chat that was listed last
-	set := func(key, value []byte) error {
-		if batch.Len() >= filingBatch {
-			if err := f.db.pebble.Apply(batch, pebble.NoSync); err != nil {
-				return err
-			}
-			batch.Reset()
+	listed := int64(-1)    // the chat that was listed last
+	room := func() error { // between what belongs together
+		if batch.Len() < filingBatch {
+			return nil
+		}
+		if err := f.db.pebble.Apply(batch, pebble.NoSync); err != nil {
+			return err
+		}
+		batch.Reset()
+		return nil
+	}
+	note := func(key, value []byte) error {
+		if err := room(); err != nil {
+			return err
 		}
 		return batch.Set(key, value, nil)
 	}
 	add := func(key, value []byte) error {
+		if err := room(); err != nil {
+			return err
+		}
 		if chat := messageChat(key); chat != listed { // with its first message: no epoch lists a chat in vain
 			listed = chat
-			if err := set(epochKey(chat, next.epoch), nil); err != nil {
+			if err := batch.Set(epochKey(chat, next.epoch), nil, nil); err != nil {
 				return err
 			}
 		}
-		return set(key, value)
+		return batch.Set(key, value, nil)
 	}
 	chats := s.order()
 	if err == nil {
 		err = s.messages(chats, next.epoch, add)
 	}
 	if err == nil {
-		err = s.newestOf(chats, set)
+		err = s.newestOf(chats, note)
 	}
 	if err == nil {
 		err = batch.Set(filedKey, next.encode(), nil)

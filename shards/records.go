@@ -227,7 +227,7 @@ type filed struct {
 	commit uint64
 	epoch  uint32
 	bytes  uint64
-	noted  bool // of every chat, the newest message that is filed is noted
+	noted  bool // of every chat, the newest message that is filed is noted, or in the journal
 }
 
 // unfiled returns the first commit that may have messages which are not filed, of those

@@ -317,8 +317,10 @@ func (v *verifier) checkFiled(w *shardWalk) error {
 			return err
 		}
 	}
-	if err := v.checkNewest(w); err != nil {
-		return err
+	if w.db.noted {
+		if err := v.checkNewest(w); err != nil {
+			return err
+		}
 	}
 	return v.each(w.db, epochPrefix, func(key, _ []byte) {
 		if len(key) != epochKeyBytes {

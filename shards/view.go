@@ -18,7 +18,7 @@ type view struct {
 	from    pebble.Reader
 	now     pebble.Reader // where the filed messages are
 	journal *journal      // and the others
-	noted   bool          // of every chat, the newest message that is filed is noted
+	noted   bool          // see filed
 }
 
 // snapshot is a view that stands still, until it is closed.

@@ -135,8 +135,8 @@ func (w *messages) last(chat int64) (index, time int64, err error) {
 	if index, time, err = w.held.newest(chat); index > 0 || err != nil {
 		return index, time, err
 	}
-	if index, time, err = w.view.newestFiled(chat); index > 0 || err != nil || w.view.noted {
-		return index, time, err
+	if w.view.noted { // else an older program may have filed behind what is noted
+		return w.view.newestFiled(chat)
 	}
 	return w.lastFiled(chat)
 }

@@ -85,11 +85,16 @@ var table = []sabotage{
 	{
 		"an older message is noted as the newest", "An index is given once, whatever is forgotten.",
 		"shards/filing.go", "use(newestKey(chat), encodeNewest(index, time))", "use(newestKey(chat), encodeNewest(max(1, index-1), time))",
-		shardsTests, "TestWindowsLieOverEpochs",
+		shardsTests, "TestSegmentAgainstModel",
+	},
+	{
+		"a list is written before its message", "No epoch lists a chat in vain, wherever a crash cuts it off.",
+		"shards/filing.go", "batch.Set(epochKey(chat, next.epoch), nil, nil)", "errors.Join(note(epochKey(chat, next.epoch), nil), room())",
+		shardsTests, "TestACrashBetweenTheBatchesListsNoChatInVain",
 	},
 	{
 		"the newest is not noted through the log", "What is filed through the log is noted as all is that is filed.",
-		"shards/filing.go", "\t\terr = s.newestOf(chats, set)\n", "",
+		"shards/filing.go", "\t\terr = s.newestOf(chats, note)\n", "\t\t_ = note\n",
 		shardsTests, "TestACrashWhileMessagesAreFiledThroughTheLog",
 	},
 	{

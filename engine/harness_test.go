@@ -79,7 +79,7 @@ func start(t tb, adjust ...option) *server {
 		Ready:  func(addr string) { ready <- addr },
 	}
 	storeConfig := shards.Config{
-		Dir: "data", FS: vfs.NewMem(), Shards: shards.MinShards, Memory: shards.MinMemory, Logger: slog.New(said),
+		Dir: "data", FS: vfs.NewMem(), Shards: 2, Memory: shards.MinMemory, Logger: slog.New(said),
 	}
 	for _, a := range adjust {
 		a(&config, &storeConfig)

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -260,7 +261,7 @@ func TestDirectoryLeftovers(t *testing.T) {
 }
 
 // Where no number of shards is asked for, a directory keeps the one that it was
-// made with, and a new one gets one within the bounds.
+// made with, and a new one gets one for two cores.
 func TestDirectoryKeepsItsShards(t *testing.T) {
 	fs := vfs.NewMem()
 	closeStore(t, open(t, fs, withShards(5)))
@@ -270,8 +271,8 @@ func TestDirectoryKeepsItsShards(t *testing.T) {
 	}
 	closeStore(t, s)
 	s = openFor(t, vfs.NewMem(), withShards(0))
-	if s.Shards() < MinShards || s.Shards() > MaxShards {
-		t.Errorf("a new one has %d shards", s.Shards())
+	if want := min(max(runtime.NumCPU()/2, 1), 16); s.Shards() != want {
+		t.Errorf("a new one has %d shards, not %d", s.Shards(), want)
 	}
 }
 

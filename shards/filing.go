@@ -24,7 +24,8 @@ import (
 // the other, beside everything else:
 //
 //  1. the segment's messages, sorted, become tables beside the database, and with
-//     them the number of its last commit, and which chats they are of;
+//     them the number of its last commit, which chats they are of, and the newest of
+//     each;
 //  2. Pebble takes them in, all at once, which its MANIFEST makes durable;
 //  3. the segment's commits are deleted from the journal.
 //
@@ -250,7 +251,7 @@ func (f *filer) write(s *segment, next filed) (paths []string, err error) {
 		if table == nil {
 			options := f.options
 			if last != newestPrefix {
-				options.FilterPolicy = pebble.NoFilterPolicy // nothing else is looked up
+				options.FilterPolicy = pebble.NoFilterPolicy // what else there is, is walked, or read once
 			}
 			path := fmt.Sprint(f.prefix, len(paths))
 			file, err := f.fs.Create(path, filingCategory)

@@ -26,13 +26,16 @@ type tb interface {
 // options adjusts the Config of a test's store.
 type options func(*Config)
 
-const testDir = "data"
+const (
+	testDir    = "data"
+	testShards = 2
+)
 
 // testConfig is a small store on fs: two shards, the least memory, segments so small
 // that they are filed all the time, no log.
 func testConfig(fs vfs.FS, adjust ...options) Config {
 	c := Config{
-		Dir: testDir, Shards: MinShards, Memory: MinMemory, FS: fs, Logger: slog.New(slog.DiscardHandler),
+		Dir: testDir, Shards: testShards, Memory: MinMemory, FS: fs, Logger: slog.New(slog.DiscardHandler),
 		segment: 4 << 10,
 	}
 	for _, o := range adjust {

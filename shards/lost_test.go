@@ -124,7 +124,7 @@ func TestALogThatEndsBeforeWhatIsFiledIsRefused(t *testing.T) {
 // there is not, or of no member.
 func TestGoingOnLeavesOutWhatIsLost(t *testing.T) {
 	other := int64(8) // of the same shard
-	for (&Store{config: Config{Shards: MinShards}}).ShardOf(other) != (&Store{config: Config{Shards: MinShards}}).ShardOf(7) {
+	for (&Store{config: Config{Shards: testShards}}).ShardOf(other) != (&Store{config: Config{Shards: testShards}}).ShardOf(7) {
 		other++
 	}
 	fs, _ := beheaded(t, func(c *client) {

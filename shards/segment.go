@@ -81,10 +81,6 @@ func newSegment(bytes int) *segment {
 	}
 	if s.memory == nil {
 		s.memory = make([]byte, 2*bytes)
-	} else {
-		// Filing reads all over it: in large pages that is a fifth more messages a
-		// second, on a virtual machine (docs/performance.md).
-		_ = syscall.Madvise(s.memory, syscall.MADV_HUGEPAGE)
 	}
 	s.reuse()
 	return s
@@ -104,7 +100,7 @@ func (s *segment) free() {
 	s.reuse()
 }
 
-// bytes is what the segment takes, its index included. The writer calls it.
+// bytes is what the segment takes, its index included. Its owner calls it.
 func (s *segment) bytes() int {
 	return len(s.slab) + tailBytes*len(s.chats) + offsetBytes*len(s.runs)
 }

@@ -52,7 +52,7 @@
 //	send ─→ segment (memory) ─┬→ journal record (log, synced) ─→ answer
 //	                          └→ full: filer ─→ sorted tables ─→ journal deleted
 //
-// Tables are filed by epochs, of some hundreds of megabytes each: those of one Pebble
+// Tables are filed by epochs, of one segment or several: those of one Pebble
 // merges a few times, and then leaves alone, however large the store is. Reading back
 // through a chat goes from epoch to epoch (walk.go).
 //
@@ -88,8 +88,12 @@ import (
 
 // The bounds and defaults of Config.
 const (
-	MinShards = 2
+	MinShards = 1
 	MaxShards = 16
+	// coresPerShard is by how much of the machine the default goes: a shard makes one
+	// commit of all that waits for it, and two make two of half as much, with twice the
+	// syncs and the wake-ups (../docs/performance.md).
+	coresPerShard = 2
 
 	MinMemory     = 64 << 20 // bytes
 	DefaultMemory = 1 << 30  // bytes
@@ -106,7 +110,7 @@ const (
 // field means its default; Dir has none.
 type Config struct {
 	Dir             string // the data directory
-	Shards          int    // 2 … 16, fixed when Dir is made; 0: as it was made, or one per core
+	Shards          int    // 1 … 16, fixed when Dir is made; 0: as it was made, or one for two cores
 	Memory          int64  // bytes for caches, memtables and journals
 	NoSync          bool   // acknowledge before the sync; for those who measure it
 	MailboxRequests int    // requests waiting or being carried out, per actor
@@ -388,19 +392,19 @@ type memoryPlan struct {
 // as much again to what the garbage collector lets gather beside them, five
 // thirty-seconds at most to the journals, and the rest to Pebble. The memtables, of
 // which a shard has at most memtablesPerShard, may fill five eighths of that, and those
-// of the accounts a quarter of one shard's. So a memtable has room for a segment, and
+// of the accounts an eighth of that again. So a memtable has room for a segment, and
 // for what comes while that is filed: what is filed by then is not flushed.
 func planMemory(memory int64, shards int) memoryPlan {
 	caches := memory * 3 / 16
 	segment := min(memory*5/32/int64(shards)/segmentsPerShard, maxSegment)
 	journals := segment * segmentsPerShard * int64(shards)
 	pebble := memory - 2*caches - journals
-	perMemtable := pebble * 5 / 8 / int64(shards) / memtablesPerShard
+	memtables := pebble * 5 / 8 / memtablesPerShard // one of each shard
 	return memoryPlan{
 		blockCache:       pebble,
-		memtable:         uint64(min(perMemtable, maxMemtable)),
+		memtable:         uint64(min(memtables/int64(shards), maxMemtable)),
 		segment:          int(segment),
-		accountsMemtable: uint64(min(perMemtable, maxMemtable) / 4),
+		accountsMemtable: uint64(min(memtables/8, maxMemtable/4)),
 		shard:            caches * 10 / 16 / int64(shards),
 		pages:            caches * 3 / 16 / int64(shards),
 		names:            caches / 16 / int64(shards),

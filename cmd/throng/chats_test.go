@@ -32,7 +32,7 @@ func (c *client) entry(t testing.TB, by user, chat int64) chatEntry {
 }
 
 func TestAGroupHoldsItsCreatorAndItsMembersOnce(t *testing.T) {
-	c := start(t).dial(t)
+	c := start(t, severalShards...).dial(t)
 	all := c.registerAll(t, 4)
 	chat := c.create(t, all[2], "群", true, all[3], all[0], all[3], all[2], all[0])
 	for _, u := range []user{all[0], all[2], all[3]} {
@@ -48,7 +48,7 @@ func TestAGroupHoldsItsCreatorAndItsMembersOnce(t *testing.T) {
 }
 
 func TestAGroupMayBeEmptyAndNameless(t *testing.T) {
-	c := start(t).dial(t)
+	c := start(t, severalShards...).dial(t)
 	u := c.register(t)
 	chat := c.create(t, u, "", true)
 	if e := c.entry(t, u, chat); e.members != 1 || e.name != "" || !slices.Equal(e.usrs, ids(u)) {
@@ -58,7 +58,7 @@ func TestAGroupMayBeEmptyAndNameless(t *testing.T) {
 }
 
 func TestEveryGroupIsANewOne(t *testing.T) {
-	c := start(t).dial(t)
+	c := start(t, severalShards...).dial(t)
 	u, v := c.register(t), c.register(t)
 	seen := map[int64]bool{}
 	for range 30 {
@@ -72,7 +72,7 @@ func TestEveryGroupIsANewOne(t *testing.T) {
 
 // Whoever can guess one id from another can join groups that nobody told it of.
 func TestGroupIDsAreNotCounted(t *testing.T) {
-	c := start(t).dial(t)
+	c := start(t, severalShards...).dial(t)
 	u := c.register(t)
 	list := []int64{}
 	for range 20 {
@@ -87,7 +87,7 @@ func TestGroupIDsAreNotCounted(t *testing.T) {
 }
 
 func TestAMemberWhoIsNotRegisteredFailsTheCreate(t *testing.T) {
-	c := start(t).dial(t)
+	c := start(t, severalShards...).dial(t)
 	u, v := c.register(t), c.register(t)
 	for _, isGroup := range []bool{true, false} {
 		content := fields{"token": u.token, "name": "n", "is_group": isGroup, "member": members(newUser())}
@@ -102,7 +102,7 @@ func TestAMemberWhoIsNotRegisteredFailsTheCreate(t *testing.T) {
 }
 
 func TestJoiningIsOpenToAllAndHarmlessTwice(t *testing.T) {
-	c := start(t).dial(t)
+	c := start(t, severalShards...).dial(t)
 	all := c.registerAll(t, 3)
 	chat := c.group(t, all[1])
 	c.post(t, all[1], chat, "before")
@@ -127,7 +127,7 @@ func TestJoiningIsOpenToAllAndHarmlessTwice(t *testing.T) {
 }
 
 func TestAPairIsOneChatFromBothSides(t *testing.T) {
-	s := start(t)
+	s := start(t, severalShards...)
 	c := s.dial(t)
 	all := c.registerAll(t, 3)
 	pair := c.create(t, all[0], "first", false, all[1])
@@ -163,7 +163,7 @@ func TestAPairIsOneChatFromBothSides(t *testing.T) {
 
 // Both sides ask at once, in one write each: there is still one chat.
 func TestAPairMadeByBothAtOnceIsOneChat(t *testing.T) {
-	s := start(t)
+	s := start(t, severalShards...)
 	a, b := s.dial(t), s.dial(t)
 	for range 10 {
 		u, v := a.register(t), a.register(t)
@@ -179,7 +179,7 @@ func TestAPairMadeByBothAtOnceIsOneChat(t *testing.T) {
 }
 
 func TestAPairNeedsExactlyOneOther(t *testing.T) {
-	c := start(t).dial(t)
+	c := start(t, severalShards...).dial(t)
 	all := c.registerAll(t, 3)
 	for _, others := range [][]user{{}, {all[0]}, {all[0], all[0]}, {all[1], all[2]}, {all[0], all[1], all[2]}} {
 		refused(t, c.ask(t, pairRequest(all[0].token, others...)), 400)
@@ -192,7 +192,7 @@ func TestAPairNeedsExactlyOneOther(t *testing.T) {
 }
 
 func TestAPairIsClosedToOthers(t *testing.T) {
-	c := start(t).dial(t)
+	c := start(t, severalShards...).dial(t)
 	all := c.registerAll(t, 3)
 	pair := c.pair(t, all[0], all[1])
 	refused(t, c.call(t, join, fields{"token": all[2].token, "chat": pair}), 404)
@@ -206,7 +206,7 @@ func TestAPairIsClosedToOthers(t *testing.T) {
 }
 
 func TestFindChatsPagesByRisingID(t *testing.T) {
-	c := start(t).dial(t)
+	c := start(t, severalShards...).dial(t)
 	u, v := c.register(t), c.register(t)
 	want := []int64{c.pair(t, v, u)}
 	for range 24 {
@@ -250,7 +250,7 @@ func (c *client) pagedChats(t testing.TB, by user, count int) []int64 {
 }
 
 func TestFindChatsAfterAnyID(t *testing.T) {
-	c := start(t).dial(t)
+	c := start(t, severalShards...).dial(t)
 	u := c.register(t)
 	list := []int64{}
 	for range 5 {
@@ -278,7 +278,7 @@ func TestFindChatsAfterAnyID(t *testing.T) {
 
 // Absent and over 1000 are 1000.
 func TestFindChatsCountsToAThousand(t *testing.T) {
-	c := start(t).dial(t)
+	c := start(t, severalShards...).dial(t)
 	u := c.register(t)
 	body := request(create, fields{"token": u.token, "name": "", "is_group": true, "member": members()})
 	for _, r := range c.pipeline(t, slices.Repeat([]string{body}, 1003)...) {
@@ -305,7 +305,7 @@ func TestFindChatsCountsToAThousand(t *testing.T) {
 }
 
 func TestFindChatsShowsTheNewestIndex(t *testing.T) {
-	c := start(t).dial(t)
+	c := start(t, severalShards...).dial(t)
 	u := c.register(t)
 	spoken, silent := c.group(t, u), c.group(t, u)
 	for want := int64(1); want <= 3; want++ {
@@ -321,7 +321,7 @@ func TestFindChatsShowsTheNewestIndex(t *testing.T) {
 
 // A crowd of 1,101: `members` counts them all, `usrs` shows the first thousand by id.
 func TestACrowdIsCountedAndCutAtAThousand(t *testing.T) {
-	s := start(t)
+	s := start(t, severalShards...)
 	c := s.dial(t)
 	all := c.registerAll(t, 1101)
 	crowd := append(slices.Clone(all[601:]), all[:600]...)
@@ -389,7 +389,7 @@ func lastOf(list []int64) int64 {
 }
 
 func TestChatsSurviveAKill(t *testing.T) {
-	s := start(t)
+	s := start(t, severalShards...)
 	c := s.dial(t)
 	all := c.registerAll(t, 3)
 	group, pair := c.create(t, all[0], "群 🦀", true, all[1]), c.pair(t, all[0], all[2])

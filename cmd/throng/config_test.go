@@ -82,7 +82,7 @@ func TestEveryFaultIsToldAtOnce(t *testing.T) {
 // Values that can be read but are out of their range are told together as well.
 func TestEveryRangeIsToldAtOnce(t *testing.T) {
 	message := launch{args: []string{
-		"--sync", "sometimes", "--shards", "1", "--memory", "1", "--max-unread", "1", "--max-name=-1",
+		"--sync", "sometimes", "--shards", "17", "--memory", "1", "--max-unread", "1", "--max-name=-1",
 	}}.refused(t)
 	says(t, message, "--sync", "--shards", "--memory", "--max-unread", "--max-name")
 }

@@ -317,8 +317,8 @@ func TestADamagedDirectoryIsRefused(t *testing.T) {
 			editFormat(t, dir, func(format map[string]any) { format["shards"] = 0 })
 		}, "shards"},
 		{"a shard is missing", func(t *testing.T, dir string) {
-			must(t, os.RemoveAll(filepath.Join(dir, "shard-001")))
-		}, "shard-001"},
+			must(t, os.RemoveAll(filepath.Join(dir, "shard-000")))
+		}, "shard-000"},
 		{"the accounts are missing", func(t *testing.T, dir string) {
 			must(t, os.RemoveAll(filepath.Join(dir, "accounts")))
 		}, "accounts"},

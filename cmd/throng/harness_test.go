@@ -41,6 +41,10 @@ type server struct {
 	done chan struct{} // closed when the process has ended
 }
 
+// severalShards are the flags of a server whose chats are spread, which by default they
+// are on machines of four cores and more.
+var severalShards = []string{"--shards", "3"}
+
 // start runs a server on a fresh directory.
 func start(t testing.TB, args ...string) *server {
 	t.Helper()

@@ -14,7 +14,7 @@ import (
 )
 
 func TestRepliesComeInTheOrderOfTheRequests(t *testing.T) {
-	c := start(t).dial(t)
+	c := start(t, severalShards...).dial(t)
 	u := c.register(t)
 	list := []int64{}
 	for range 8 { // over every shard
@@ -67,7 +67,7 @@ func shape(t testing.TB, r reply) string {
 
 // A read behind a send in the same pipeline shows it, and so does a send behind a join.
 func TestAReadBehindASendShowsIt(t *testing.T) {
-	c := start(t).dial(t)
+	c := start(t, severalShards...).dial(t)
 	u, v := c.register(t), c.register(t)
 	chat := c.group(t, u)
 	bodies := []string{request(join, fields{"token": v.token, "chat": chat})}
@@ -89,7 +89,7 @@ func TestAReadBehindASendShowsIt(t *testing.T) {
 
 // A read before a send must not show it: requests of one connection to one chat take effect in their order.
 func TestAReadBeforeASendDoesNotShowIt(t *testing.T) {
-	c := start(t).dial(t)
+	c := start(t, severalShards...).dial(t)
 	u := c.register(t)
 	chat := c.group(t, u)
 	bodies := []string{}
@@ -104,7 +104,7 @@ func TestAReadBeforeASendDoesNotShowIt(t *testing.T) {
 }
 
 func TestConcurrentSendersShareADenseRowOfIndexes(t *testing.T) {
-	s := start(t)
+	s := start(t, severalShards...)
 	c := s.dial(t)
 	const senders, each = 8, 250
 	all := c.registerAll(t, senders)
@@ -172,7 +172,7 @@ func checkAuthors(t testing.TB, list []message, all []user, got [][]int64) {
 // The time of a message is Unix milliseconds, the same in both services, and never decreases within a chat, over a
 // restart neither.
 func TestTheTimeOfMessagesNeverDecreases(t *testing.T) {
-	s := start(t)
+	s := start(t, severalShards...)
 	c := s.dial(t)
 	u := c.register(t)
 	chat := c.group(t, u)
@@ -202,7 +202,7 @@ func TestTheTimeOfMessagesNeverDecreases(t *testing.T) {
 
 // Each request works on a fresh connection with no login before it.
 func TestARequestNeedsNoLoginOnItsConnection(t *testing.T) {
-	s := start(t)
+	s := start(t, severalShards...)
 	u := s.dial(t).register(t)
 	chat := s.dial(t).group(t, u)
 	if index := s.dial(t).post(t, u, chat, "m"); index != 1 {
@@ -218,7 +218,7 @@ func TestARequestNeedsNoLoginOnItsConnection(t *testing.T) {
 
 // One connection may speak for many users.
 func TestAConnectionBelongsToNobody(t *testing.T) {
-	c := start(t).dial(t)
+	c := start(t, severalShards...).dial(t)
 	all := c.registerAll(t, 50)
 	chat := c.group(t, all[0], all...)
 	bodies := []string{}

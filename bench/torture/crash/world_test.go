@@ -56,7 +56,7 @@ type world struct {
 func newWorld(t *testing.T, rng *rand.Rand) *world {
 	t.Helper()
 	w := &world{t: t, tables: tables{}, dir: filepath.Join(t.ArtifactDir(), fmt.Sprintf("data-%016x", rng.Uint64()))}
-	w.args = []string{"--shards", strconv.Itoa(2 + rng.IntN(3))}
+	w.args = []string{"--shards", strconv.Itoa(1 + rng.IntN(4))}
 	if rng.IntN(4) > 0 {
 		w.args = append(w.args, "--memory", "64MiB")
 	}

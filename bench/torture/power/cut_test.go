@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -45,7 +46,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), args: []string{"--shards", "2", "--memory", "64MiB"}}
+	w := &world{t: t, dir: t.TempDir(), args: []string{"--shards", strconv.Itoa(1 + rand.IntN(2)), "--memory", "64MiB"}}
 	w.checker = check.New(check.Options{Chats: chats, Dense: true, Workers: 2})
 	w.mount = mount(t, power.NewDisk(), w.dir)
 	w.start()

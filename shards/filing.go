@@ -73,6 +73,10 @@ const (
 	// filingYield is how many messages are filed before others may have the
 	// processor.
 	filingYield = 8192
+	// fetchAhead is how many records are fetched at once, and fetchBytes how far each of
+	// them, which is as far as most go.
+	fetchAhead = 32
+	fetchBytes = 64
 	// epochSegments is how many full segments an epoch takes, where they have few messages
 	// of a chat each. Pebble merges some four of them at once: a larger epoch is written more
 	// often, a smaller one leaves more unmerged, and a chat's history in more places.
@@ -370,7 +374,10 @@ func (s *segment) messages(chats []int64, epoch uint32, use func(key, value []by
 	for _, chat := range chats {
 		t := s.chats[chat]
 		offsets = s.offsets(offsets[:0], t, 0, t.count)
-		for _, at := range offsets {
+		for i, at := range offsets {
+			if i%fetchAhead == 0 {
+				s.fetch(offsets[i:min(i+fetchAhead, len(offsets))])
+			}
 			r, err := readRecord(s.records[at:])
 			if err == nil {
 				key = appendMessageKey(key[:0], epoch, r.chat, r.index)
@@ -385,6 +392,18 @@ func (s *segment) messages(chats []int64, epoch uint32, use func(key, value []by
 		}
 	}
 	return nil
+}
+
+// fetch has the processor get the records at all of offsets side by side: each is
+// somewhere else in memory, and to wait for one after the other is a quarter of filing.
+// What it returns means nothing; were it inlined, nothing would be read.
+//
+//go:noinline
+func (s *segment) fetch(offsets []uint32) (sum byte) {
+	for _, at := range offsets {
+		sum += s.records[at] + s.records[min(int(at)+fetchBytes, len(s.records)-1)]
+	}
+	return sum
 }
 
 // removeFilings removes what filings of the database at path left, none of which is

@@ -29,15 +29,15 @@ import (
 // marks, format with "made" true. Before that nothing was served from it, and
 // making it may begin again; after it, a Pebble or a mark that is missing is a
 // fault, not a fresh start. Format 1 had no marks, format 2 no journals, format 3
-// no epochs, format 4 no newest messages: opening makes what is missing, then writes
-// format 5.
+// no epochs, format 4 no newest messages, format 5 no packs: opening makes what is
+// missing, then writes format 6.
 const (
 	lockFile   = "LOCK"
 	keyFile    = "key"
 	formatFile = "format"
 	newSuffix  = ".new" // of a file being written, until it is whole
 
-	formatVersion = 5
+	formatVersion = 6
 	firstMarked   = 2 // the format that has marks
 )
 

@@ -83,7 +83,7 @@ func TestDirectoryRefusals(t *testing.T) {
 		shards int
 		says   string
 	}{
-		{"newer format", write(formatFile, `{"format":6,"shards":2,"made":true}`), 2, "use a newer one"},
+		{"newer format", write(formatFile, `{"format":7,"shards":2,"made":true}`), 2, "use a newer one"},
 		{"other shards", nil, 3, "made with 2 shards"},
 		{"no key", remove(keyFile), 2, "the key of tokens"},
 		{"empty key", write(keyFile, ""), 2, `"key" has 0 bytes`},

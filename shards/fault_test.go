@@ -299,7 +299,8 @@ func setRecord(t *testing.T, s *Store, key, value []byte) {
 // A store that holds what it should not is not believed: reads that come upon it
 // answer Failed, and never show less than they should in silence.
 func TestDamageIsNotShown(t *testing.T) {
-	newer := []byte{recordVersion + 1}
+	newer := []byte{packVersion + 1}
+	large := strings.Repeat("hello ", packedBytes/6+1) // filed alone
 	all := Op{Kind: Receive, Chat: 7, User: alice, Index: 1, Count: 10}
 	back := Op{Kind: GetChat, Chat: 7, User: alice, Index: -1, Count: 10}
 	for _, damaged := range []struct {
@@ -350,7 +351,7 @@ func TestDamageIsNotShown(t *testing.T) {
 			c.register(carol, 2, "")
 			c.group(7, alice)
 			for range 3 {
-				c.send(7, alice, "hello")
+				c.send(7, alice, large)
 			}
 			fileAll(t, s)
 			if key := damaged.key; key[0] == tokenPrefix {

@@ -23,7 +23,7 @@ import (
 // filer writes the sealed segments of a journal into tables of the store, one after
 // the other, beside everything else:
 //
-//  1. the segment's messages, sorted, become tables beside the database, and with
+//  1. the segment's messages, sorted and packed, become tables beside the database, and with
 //     them the number of its last commit, which chats they are of, and the newest of
 //     each;
 //  2. Pebble takes them in, all at once, which its MANIFEST makes durable;
@@ -164,10 +164,10 @@ func (f *filer) file(s *segment) error {
 // next returns how far messages are filed once s is.
 func (f *filer) next(s *segment) filed {
 	next := f.filed
-	if next.epoch == former || next.bytes >= epochSegments*uint64(f.db.journal.segmentBytes) {
+	if next.epoch == former || !next.packed || next.bytes >= epochSegments*uint64(f.db.journal.segmentBytes) {
 		next.epoch, next.bytes = next.epoch+1, 0
 	}
-	next.commit = s.last
+	next.commit, next.packed = s.last, true
 	next.bytes += uint64(s.bytes() * s.weight())
 	return next
 }
@@ -366,30 +366,54 @@ func (s *segment) order() []int64 {
 }
 
 // messages calls use with the messages of chats as a sealed segment files them in an
-// epoch; keys are valid during the call.
+// epoch; keys and values are valid during the call.
 func (s *segment) messages(chats []int64, epoch uint32, use func(key, value []byte) error) error {
-	key := messageKey(epoch, 0, 0)
-	var offsets []uint32
+	var (
+		p          pack
+		key, value []byte
+		offsets    []uint32
+	)
 	n := 0
 	for _, chat := range chats {
 		t := s.chats[chat]
 		offsets = s.offsets(offsets[:0], t, 0, t.count)
-		for i, at := range offsets {
-			if i%fetchAhead == 0 {
-				s.fetch(offsets[i:min(i+fetchAhead, len(offsets))])
+		for i, fetched := 0, 0; i < len(offsets); {
+			if ahead := min(i+fetchAhead, len(offsets)); fetched < min(i+packMessages, ahead) {
+				s.fetch(offsets[fetched:ahead])
+				fetched = ahead
 			}
-			r, err := readRecord(s.records[at:])
-			if err == nil {
-				key = appendMessageKey(key[:0], epoch, r.chat, r.index)
-				err = use(key, r.value)
-			}
-			if err != nil {
+			if err := s.pack(&p, offsets[i:]); err != nil {
 				return err
 			}
-			if n++; n%filingYield == 0 {
+			key = appendMessageKey(key[:0], epoch, chat, p.first)
+			value = p.encode(value[:0], p.last())
+			if err := use(key, value); err != nil {
+				return err
+			}
+			i += len(p.values)
+			if n += len(p.values); n >= filingYield {
+				n = 0
 				runtime.Gosched()
 			}
 		}
+	}
+	return nil
+}
+
+// pack has p be the first of a chat's messages at offsets.
+func (s *segment) pack(p *pack, offsets []uint32) error {
+	p.values = p.values[:0]
+	for _, at := range offsets {
+		r, err := readRecord(s.records[at:])
+		if err != nil {
+			return err
+		}
+		if len(p.values) == 0 {
+			p.first = r.index
+		} else if !p.takes(r.value) {
+			break
+		}
+		p.values = append(p.values, r.value)
 	}
 	return nil
 }

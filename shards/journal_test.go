@@ -136,10 +136,16 @@ func expectSorted(t *rapid.T, s *segment, firsts map[int64]int64, texts map[int6
 		if !listed[chat] || messageEpoch(key) != epoch {
 			t.Fatalf("message %d of chat %d is in epoch %d, the chat is listed: %v", index, chat, messageEpoch(key), listed[chat])
 		}
-		if !bytes.HasSuffix(value, []byte(texts[chat][index-firsts[chat]])) {
-			t.Fatalf("message %d of chat %d is %q", index, chat, value)
+		var p pack
+		if err := p.decode(key, value); err != nil {
+			t.Fatal(err)
 		}
-		n++
+		for i, value := range p.values {
+			if !bytes.HasSuffix(value, []byte(texts[chat][index+int64(i)-firsts[chat]])) {
+				t.Fatalf("message %d of chat %d is %q", index+int64(i), chat, value)
+			}
+		}
+		n += len(p.values)
 		return nil
 	})
 	want := 0

@@ -58,9 +58,10 @@ func (db *database) leaveOutOf(walk *messages, chat int64) error {
 	}
 	for n := range len(walk.epochs) + 1 {
 		epoch := walk.epoch(n)
-		before, fault := walk.first(epoch, chat, 0, from-1)
-		err = errors.Join(err, fault, batch.DeleteRange(messageKey(epoch, chat, from), messageKey(epoch, chat, -1), nil))
-		if before == 0 && epoch != former {
+		err = errors.Join(err, batch.DeleteRange(messageKey(epoch, chat, from), messageKey(epoch, chat, -1), nil))
+		stays, fault := walk.cut(batch, epoch, chat, from)
+		err = errors.Join(err, fault)
+		if !stays && epoch != former {
 			err = errors.Join(err, batch.Delete(epochKey(chat, epoch), nil))
 		}
 	}
@@ -68,6 +69,18 @@ func (db *database) leaveOutOf(walk *messages, chat int64) error {
 		err = db.pebble.Apply(batch, pebble.NoSync)
 	}
 	return errors.Join(err, batch.Close())
+}
+
+// cut has the last pack of an epoch that begins before message from of a chat end before
+// it, and reports whether there is one.
+func (w *messages) cut(batch *pebble.Batch, epoch uint32, chat, from int64) (stays bool, err error) {
+	if err := w.stored(epoch, chat, from-1); err != nil {
+		return false, err
+	}
+	if stays, err = w.read(w.it.Last()); !stays || err != nil || w.pack.last() < from {
+		return stays, err
+	}
+	return true, batch.Set(messageKey(epoch, chat, w.pack.first), w.pack.encode(nil, from-1), nil)
 }
 
 // firstLost returns the index of the first message of a chat that must go, and the time

@@ -3,6 +3,7 @@ package shards
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
 
 	"github.com/google/uuid"
@@ -21,7 +22,7 @@ import (
 //	'j' commit 8           → the messages of a commit that are not filed yet
 //	'v'                    → how far messages are filed: see filed
 //	'w' chat 8, epoch 4    → nothing: the epoch has messages of the chat
-//	'x' epoch 4, inverted, chat 8, index 8 → a message of the chat
+//	'x' epoch 4, inverted, chat 8, index 8 → messages of the chat from that index on: a pack
 //	'y' chat 8             → the newest message of the chat that is filed
 //
 //	in a shard, from formats 1 to 3
@@ -40,12 +41,13 @@ import (
 //	chat     version 1, group 1 (0 or 1), members uvarint, name
 //	member   version 1, name
 //	message  version 1, time uvarint, sender 16, text
+//	pack     version 2, and of each message: bytes uvarint, it; or one message, as above
 //	ref      version 1, index uvarint
 //	journal  version 1, records: see segment
 //	by id    version 1, name
 //	by token version 1, user 16, name
 //	numbers  version 1, number 8
-//	filed    version 1, number of a commit 8, epoch 4, bytes 8, noted 1 (0 or 1; before format 5, none)
+//	filed    version 1, number of a commit 8, epoch 4, bytes 8, 1: noted, 2: packed (before format 5, none)
 //	newest   version 1, index uvarint, time uvarint
 //
 // Names, refs and texts are codec.Text. An empty user's name means that the id
@@ -77,6 +79,7 @@ const (
 	formerMessageKeyBytes = 1 + 8 + 8
 
 	recordVersion = 1
+	packVersion   = 2
 )
 
 var (
@@ -189,6 +192,69 @@ func (m *message) decode(src []byte) error {
 	return r.err
 }
 
+// pack is what is filed under one key: messages of a chat in a row. They share what a key
+// costs in building a table, in merging it and in walking over it.
+//
+// Where a pack begins, the messages alone decide, but for the first of what a segment has:
+// at an index that packMessages divides, and before and behind a message of more than
+// packedBytes. So whoever files messages again, after a crash and with other segments,
+// writes what replaces the packs of before.
+type pack struct {
+	first  int64
+	values [][]byte // of messages; they alias what was read
+}
+
+const (
+	packMessages = 16
+	packedBytes  = 512
+)
+
+// decode reads what stands under a message's key.
+func (p *pack) decode(key, value []byte) error {
+	p.first, p.values = messageIndex(key), p.values[:0]
+	if len(value) == 0 || value[0] != packVersion {
+		p.values = append(p.values, value)
+		return nil
+	}
+	r := recordReader{src: value[1:]}
+	for len(r.src) > 0 {
+		p.values = append(p.values, r.bytes(uint64(r.number())))
+	}
+	if len(p.values) == 0 || r.err != nil {
+		return fmt.Errorf("messages from %d on: %w", p.first, errRecord)
+	}
+	return nil
+}
+
+func (p *pack) last() int64 { return p.first + int64(len(p.values)) - 1 }
+
+// message decodes a message that the pack has; m aliases what was read.
+func (p *pack) message(index int64, m *message) error {
+	if err := m.decode(p.values[index-p.first]); err != nil {
+		return fmt.Errorf("message %d: %w", index, err)
+	}
+	return nil
+}
+
+// encode appends the values of the messages up to last to dst, as they are filed.
+func (p *pack) encode(dst []byte, last int64) []byte {
+	values := p.values[:last-p.first+1]
+	if len(values) == 1 {
+		return append(dst, values[0]...)
+	}
+	dst = append(dst, packVersion)
+	for _, value := range values {
+		dst = append(binary.AppendUvarint(dst, uint64(len(value))), value...)
+	}
+	return dst
+}
+
+// takes reports whether a message that follows on those of the pack belongs to it.
+func (p *pack) takes(value []byte) bool {
+	next := p.last() + 1
+	return next%packMessages != 0 && len(value) <= packedBytes && len(p.values[0]) <= packedBytes
+}
+
 func decodeRef(src []byte) (index int64, err error) {
 	r := recordReader{src: src}
 	r.version()
@@ -228,6 +294,7 @@ type filed struct {
 	epoch  uint32
 	bytes  uint64
 	noted  bool // of every chat, the newest message that is filed is noted, or in the journal
+	packed bool // the epoch that is being filled has packs; before format 6, single messages
 }
 
 // unfiled returns the first commit that may have messages which are not filed, of those
@@ -242,7 +309,7 @@ func (f filed) unfiled(commits uint64) uint64 {
 func (f filed) encode() []byte {
 	record := binary.BigEndian.AppendUint32(encodeNumber(f.commit), f.epoch)
 	record = binary.BigEndian.AppendUint64(record, f.bytes)
-	return append(record, flag(f.noted))
+	return append(record, flag(f.noted)|flag(f.packed)<<1)
 }
 
 func (f *filed) decode(src []byte) error {
@@ -252,7 +319,9 @@ func (f *filed) decode(src []byte) error {
 		f.commit = binary.BigEndian.Uint64(b)
 		f.epoch = binary.BigEndian.Uint32(b[8:])
 		f.bytes = binary.BigEndian.Uint64(b[8+4:])
-		f.noted = len(r.src) > 0 && r.src[0] != 0
+		if len(r.src) > 0 {
+			f.noted, f.packed = r.src[0]&1 != 0, r.src[0]&2 != 0
+		}
 	}
 	return r.err
 }

@@ -46,8 +46,8 @@
 //
 // A message takes two steps. A commit writes all its messages as one record of the
 // database's journal and keeps them in memory, in a segment; there they are read. A
-// segment that is full is sorted by chat and index, written as tables, and taken
-// into the store; then its commits leave the journal:
+// segment that is full is sorted by chat and index, written as tables of packs of
+// messages, and taken into the store; then its commits leave the journal:
 //
 //	send ─→ segment (memory) ─┬→ journal record (log, synced) ─→ answer
 //	                          └→ full: filer ─→ sorted tables ─→ journal deleted

@@ -287,12 +287,11 @@ func (v *verifier) checkFiled(w *shardWalk) error {
 			length = formerMessageKeyBytes
 		}
 		err := v.each(w.db, prefix, func(key, value []byte) {
-			var m message
-			if err := m.decode(value); err != nil || len(key) != length {
+			if len(key) != length {
 				v.fault("a message %x: %v", key, errRecord)
 				return
 			}
-			chat, epoch, index := messageChat(key), messageEpoch(key), messageIndex(key)
+			chat, epoch := messageChat(key), messageEpoch(key)
 			if chat != of.chat || epoch != of.epoch {
 				err := w.expectChat(chat, epoch)
 				if err == nil && w.db.noted {
@@ -306,12 +305,7 @@ func (v *verifier) checkFiled(w *shardWalk) error {
 				}
 				of.chat, of.epoch = chat, epoch
 			}
-			if index > of.last {
-				v.fault("chat %d: message %d of epoch %d is behind its last, %d", chat, index, epoch, of.last)
-			}
-			if other, found := w.messages.held.value(chat, index); found && !bytes.Equal(other, value) {
-				v.fault("chat %d: message %d is another in the journal", chat, index)
-			}
+			v.checkPack(w, key, value, of.last)
 		})
 		if err != nil {
 			return err
@@ -332,6 +326,30 @@ func (v *verifier) checkFiled(w *shardWalk) error {
 			v.fault("epoch %d lists chat %d, of which it has no message (%v)", epoch, chat, err)
 		}
 	})
+}
+
+// checkPack has the messages of a pack decode, be no newer than their chat's last, and be
+// the same as in the journal.
+func (v *verifier) checkPack(w *shardWalk, key, value []byte, last int64) {
+	var p pack
+	if err := p.decode(key, value); err != nil {
+		v.fault("a message %x: %v", key, err)
+		return
+	}
+	chat := messageChat(key)
+	for i, value := range p.values {
+		var m message
+		index := p.first + int64(i)
+		if err := m.decode(value); err != nil {
+			v.fault("a message %x: %v", key, errRecord)
+		}
+		if index > last {
+			v.fault("chat %d: message %d of epoch %d is behind its last, %d", chat, index, messageEpoch(key), last)
+		}
+		if other, found := w.messages.held.value(chat, index); found && !bytes.Equal(other, value) {
+			v.fault("chat %d: message %d is another in the journal", chat, index)
+		}
+	}
 }
 
 // checkNewest has what is noted of the newest filed message of a chat be of that, or of

@@ -16,6 +16,7 @@ type messages struct {
 	view view
 	held held             // taken before it is opened: see journal.hold
 	it   *pebble.Iterator // over the stored ones; nil: not needed yet
+	pack pack             // at which it stands
 
 	// Of the window that is being read.
 	parts     []part    // the newest first
@@ -24,6 +25,7 @@ type messages struct {
 	epochs    []uint32 // that have messages of the chat, the oldest first; or the newest only
 	whole     bool     // epochs are all
 	low, high []byte   // what the iterator is bounded by
+	key       []byte
 }
 
 // part is what a segment has of a window: messages first … last.
@@ -57,11 +59,33 @@ func (w *messages) close() {
 	}
 }
 
-// stored has the iterator show the stored messages from … to of a chat in an epoch.
-func (w *messages) stored(epoch uint32, chat, from, to int64) error {
-	w.low = appendMessageKey(w.low[:0], epoch, chat, from)
+// stored has the iterator show the stored messages of a chat in an epoch up to message
+// to, and what is in a pack with that.
+func (w *messages) stored(epoch uint32, chat, to int64) error {
+	w.low = appendMessageKey(w.low[:0], epoch, chat, 0)
 	w.high = appendMessageKey(w.high[:0], epoch, chat, to+1)
 	return w.bound()
+}
+
+// seek moves the iterator to the first pack that has messages from from on.
+func (w *messages) seek(epoch uint32, chat, from int64) (found bool, err error) {
+	w.key = appendMessageKey(w.key[:0], epoch, chat, from+1)
+	if found, err = w.read(w.it.SeekLT(w.key)); err != nil || found && w.pack.last() >= from {
+		return found, err
+	}
+	return w.read(w.it.Next())
+}
+
+// read reads the pack at which the iterator stands, if it stands at any.
+func (w *messages) read(at bool) (found bool, err error) {
+	if !at {
+		return false, w.it.Error()
+	}
+	value, err := w.it.ValueAndErr()
+	if err != nil {
+		return false, fmt.Errorf("message %d: %w", messageIndex(w.it.Key()), err)
+	}
+	return true, w.pack.decode(w.it.Key(), value)
 }
 
 // bound has it show what lies between low and high.
@@ -120,13 +144,13 @@ func (w *messages) before(chat int64, n int) (int, error) {
 // first returns the index of the first message from … to of a chat in an epoch; 0:
 // there is none.
 func (w *messages) first(epoch uint32, chat, from, to int64) (index int64, err error) {
-	if err := w.stored(epoch, chat, from, to); err != nil {
+	if err := w.stored(epoch, chat, to); err != nil {
 		return 0, err
 	}
-	if !w.it.First() {
-		return 0, w.it.Error()
+	if found, err := w.seek(epoch, chat, from); !found || err != nil {
+		return 0, err
 	}
-	return messageIndex(w.it.Key()), nil
+	return max(from, w.pack.first), nil
 }
 
 // last returns the index and time of a chat's newest message; 0 where there is
@@ -157,17 +181,15 @@ func (w *messages) lastFiled(chat int64) (index, time int64, err error) {
 }
 
 func (w *messages) lastIn(epoch uint32, chat int64) (index, time int64, err error) {
-	if err := w.stored(epoch, chat, 0, -2); err != nil { // up to all ones, which is no index
+	if err := w.stored(epoch, chat, -2); err != nil { // up to all ones, which is no index
 		return 0, 0, err
 	}
-	if !w.it.Last() {
-		return 0, 0, w.it.Error()
+	if found, err := w.read(w.it.Last()); !found || err != nil {
+		return 0, 0, err
 	}
 	var m message
-	if err := decodeAt(w.it, &m); err != nil {
-		return 0, 0, err
-	}
-	return messageIndex(w.it.Key()), m.time, nil
+	err = w.pack.message(w.pack.last(), &m)
+	return w.pack.last(), m.time, err
 }
 
 // window calls use with the messages from … to of a chat until it returns false,
@@ -256,10 +278,10 @@ func (w *messages) filedBack(chat, from, rest int64, use func(index int64, m *me
 		return err
 	}
 	for n := len(w.epochs); ; {
-		if err := w.stored(w.epoch(n), chat, from, rest); err != nil {
+		if err := w.stored(w.epoch(n), chat, rest); err != nil {
 			return err
 		}
-		next, more, err := w.run(chat, w.it.Last(), rest, -1, use)
+		next, more, err := w.back(chat, w.it.Last(), rest, from, use)
 		if !more || err != nil || next < from {
 			return err
 		}
@@ -310,12 +332,14 @@ func (w *messages) filedForth(chat, from, rest int64, use func(index int64, m *m
 	ready := true // the iterator is at the first message, where it was looked for last
 	for _, s := range slices.Backward(w.stretches) {
 		if !ready {
-			if err := w.stored(s.epoch, chat, s.first, s.last); err != nil {
+			if err := w.stored(s.epoch, chat, s.last); err != nil {
 				return false, err
 			}
-			ready = w.it.First()
+			if ready, err = w.seek(s.epoch, chat, s.first); err != nil {
+				return false, err
+			}
 		}
-		next, more, err := w.run(chat, ready, s.first, +1, use)
+		next, more, err := w.forth(chat, ready, s.first, s.last, use)
 		if !more || err != nil {
 			return false, err
 		}
@@ -346,45 +370,63 @@ func (w *messages) older(chat int64, n int, rest int64) (older int, err error) {
 	return older, err
 }
 
-// run calls use with the messages from where the iterator stands to where its bounds
-// end, which are index, index+step, …; at says whether it stands at any. It returns the
-// index that would be next, and whether use wants more.
-func (w *messages) run(chat int64, at bool, index, step int64, use func(index int64, m *message) bool) (next int64, more bool, err error) {
-	move := w.it.Next
-	if step < 0 {
-		move = w.it.Prev
-	}
+// forth calls use with the messages first … last of a chat, as far as there are, from
+// where the iterator stands; at says whether it stands at any. It returns the index that
+// would be next, and whether use wants more.
+func (w *messages) forth(chat int64, at bool, first, last int64, use func(index int64, m *message) bool) (next int64, more bool, err error) {
 	var m message
-	for ; at; at = move() {
-		if found := messageIndex(w.it.Key()); found != index {
-			return 0, false, fmt.Errorf("%w: %d stands in its place", missing(index, chat), found)
-		}
-		if err := decodeAt(w.it, &m); err != nil {
+	for next = first; at; at = w.it.Next() {
+		if _, err := w.read(at); err != nil {
 			return 0, false, err
 		}
-		if !use(index, &m) {
-			return 0, false, nil
+		if w.pack.first > next {
+			return 0, false, instead(next, chat, w.pack.first)
 		}
-		index += step
+		for ; next <= min(last, w.pack.last()); next++ {
+			if err := w.pack.message(next, &m); err != nil || !use(next, &m) {
+				return 0, false, err
+			}
+		}
+		if next > last {
+			return next, true, nil
+		}
 	}
+	return next, true, w.walked(chat)
+}
+
+// back does so for last … first, the newest first.
+func (w *messages) back(chat int64, at bool, last, first int64, use func(index int64, m *message) bool) (next int64, more bool, err error) {
+	var m message
+	for next = last; at; at = w.it.Prev() {
+		if _, err := w.read(at); err != nil {
+			return 0, false, err
+		}
+		if w.pack.last() < next {
+			return 0, false, instead(next, chat, w.pack.last())
+		}
+		for ; next >= max(first, w.pack.first); next-- {
+			if err := w.pack.message(next, &m); err != nil || !use(next, &m) {
+				return 0, false, err
+			}
+		}
+		if next < first {
+			return next, true, nil
+		}
+	}
+	return next, true, w.walked(chat)
+}
+
+func (w *messages) walked(chat int64) error {
 	if err := w.it.Error(); err != nil {
-		return 0, false, fmt.Errorf("walk messages of chat %d: %w", chat, err)
+		return fmt.Errorf("walk messages of chat %d: %w", chat, err)
 	}
-	return index, true, nil
+	return nil
+}
+
+func instead(index, chat, found int64) error {
+	return fmt.Errorf("%w: %d stands in its place", missing(index, chat), found)
 }
 
 func missing(index, chat int64) error {
 	return fmt.Errorf("message %d of chat %d is missing", index, chat)
-}
-
-// decodeAt decodes the stored message at which it stands.
-func decodeAt(it *pebble.Iterator, m *message) error {
-	value, err := it.ValueAndErr()
-	if err == nil {
-		err = m.decode(value)
-	}
-	if err != nil {
-		return fmt.Errorf("message %d: %w", messageIndex(it.Key()), err)
-	}
-	return nil
 }

@@ -83,6 +83,26 @@ var table = []sabotage{
 		shardsTests, "TestMuchOfAChatFillsAnEpoch",
 	},
 	{
+		"packs begin where a segment does", "Messages that are filed again replace those of before.",
+		"shards/records.go", "next%packMessages != 0 &&", "len(p.values) < packMessages &&",
+		shardsTests, "TestPacksAreReplacedByThoseOfTheNextFiling",
+	},
+	{
+		"packs beside single messages", "An epoch has packs, or messages of before there were any.",
+		"shards/filing.go", "next.epoch == former || !next.packed ||", "next.epoch == former ||",
+		shardsTests, "TestPacksBeginWithAnEpoch",
+	},
+	{
+		"a window begins with a pack", "A window begins where it should, in the midst of a pack too.",
+		"shards/walk.go", "found && w.pack.last() >= from {", "found && w.pack.first == from {",
+		shardsTests, "TestWindowsLieOverEpochs",
+	},
+	{
+		"a pack keeps what is lost", "Who goes on without the end of the log has no message of it.",
+		"shards/lost.go", "w.pack.last() < from {", "from > 0 {",
+		shardsTests, "TestGoingOnLeavesOutWhatIsLost",
+	},
+	{
 		"an older message is noted as the newest", "An index is given once, whatever is forgotten.",
 		"shards/filing.go", "use(newestKey(chat), encodeNewest(index, time))", "use(newestKey(chat), encodeNewest(max(1, index-1), time))",
 		shardsTests, "TestSegmentAgainstModel",
@@ -104,7 +124,7 @@ var table = []sabotage{
 	},
 	{
 		"a store is taken for noted", "Where nothing is noted of chats, they are looked for.",
-		"shards/records.go", "f.noted = len(r.src) > 0 && r.src[0] != 0", "f.noted = true",
+		"shards/records.go", "\t\tif len(r.src) > 0 {\n\t\t\tf.noted, f.packed = r.src[0]&1 != 0, r.src[0]&2 != 0\n", "\t\tif f.noted = true; len(r.src) > 0 {\n\t\t\tf.packed = r.src[0]&2 != 0\n",
 		shardsTests, "TestADirectoryWithoutNewestMessagesIsTakenOver",
 	},
 	{
@@ -149,7 +169,7 @@ var table = []sabotage{
 	},
 	{
 		"a list of what is left out stays", "Who goes on without the end of the log has a store that agrees with itself.",
-		"shards/lost.go", "if before == 0 && epoch != former {", "if before != 0 && epoch != former {",
+		"shards/lost.go", "if !stays && epoch != former {", "if stays && epoch != former {",
 		shardsTests, "TestGoingOnLeavesOutWhatIsLost",
 	},
 	{
@@ -328,7 +348,7 @@ var table = []sabotage{
 	// Indexes and order.
 	{
 		"an index is used again after reopening", "A reopened chat goes on behind its last message.",
-		"shards/walk.go", "return messageIndex(w.it.Key()), m.time, nil", "return messageIndex(w.it.Key()) - 1, m.time, nil",
+		"shards/walk.go", "return w.pack.last(), m.time, err", "return w.pack.last() - 1, m.time, err",
 		shardsTests, "TestADirectoryWithoutJournalsIsTakenOver",
 	},
 	{
@@ -434,7 +454,7 @@ var table = []sabotage{
 	},
 	{
 		"a missing message is passed over", "A hole in a chat is an error, never a shorter page.",
-		"shards/walk.go", "if found := messageIndex(w.it.Key()); found != index {", "found := messageIndex(w.it.Key())\n\t\tif index = found; found < 0 {",
+		"shards/walk.go", "if w.pack.first > next {", "if next = max(next, w.pack.first); next < 0 {",
 		shardsTests, "TestDamageIsNotShown",
 	},
 	{

@@ -1,0 +1,154 @@
+package shards
+
+import (
+	"bytes"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
+	"pgregory.net/rapid"
+
+	"throng/codec"
+)
+
+// filedAs returns what a segment that has these messages of a chat files of them, by the
+// first index of each pack.
+func filedAs(t *rapid.T, first int64, texts []string) map[int64][]byte {
+	s := newSegment(0)
+	defer s.free()
+	for i, text := range texts {
+		s.append(7, first+int64(i), &message{sender: alice, text: codec.Text(text)})
+	}
+	if err := s.commit(1); err != nil {
+		t.Fatal(err)
+	}
+	packs := map[int64][]byte{}
+	err := s.messages([]int64{7}, 1, func(key, value []byte) error {
+		packs[messageIndex(key)] = bytes.Clone(value)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return packs
+}
+
+// Packs are bounded, have every message once, and those of messages that are filed again
+// in smaller segments replace all that there were.
+func TestPacksAreReplacedByThoseOfTheNextFiling(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		first := rapid.Int64Range(1, 40).Draw(t, "first")
+		texts := make([]string, rapid.IntRange(1, 60).Draw(t, "messages"))
+		for i := range texts {
+			bytes := rapid.SampledFrom([]int{1, 1, 1, packedBytes, packedBytes * 2}).Draw(t, "bytes")
+			texts[i] = strings.Repeat(string(rune('a'+i%26)), bytes)
+		}
+		once := filedAs(t, first, texts)
+		expectPacks(t, once, first, texts)
+		again := map[int64][]byte{}
+		for from := 0; from < len(texts); {
+			to := min(len(texts), from+rapid.IntRange(1, 40).Draw(t, "of a segment"))
+			part := filedAs(t, first+int64(from), texts[from:to])
+			expectPacks(t, part, first+int64(from), texts[from:to])
+			maps.Copy(again, part)
+			from = to
+		}
+		for index := range once {
+			if again[index] == nil {
+				t.Fatalf("what begins at message %d stays", index)
+			}
+		}
+	})
+}
+
+// expectPacks has packs show texts, and none of them be larger than it may be.
+func expectPacks(t *rapid.T, packs map[int64][]byte, first int64, texts []string) {
+	next := first
+	for _, index := range slices.Sorted(maps.Keys(packs)) {
+		var p pack
+		if err := p.decode(messageKey(1, 7, index), packs[index]); err != nil || index != next {
+			t.Fatalf("a pack begins at message %d, not %d (%v)", index, next, err)
+		}
+		if n := len(p.values); n > packMessages || n > 1 && len(packs[index]) > packMessages*(packedBytes+2)+1 {
+			t.Fatalf("%d messages in %d bytes are in one pack", n, len(packs[index]))
+		}
+		for ; next <= p.last(); next++ {
+			var m message
+			if err := p.message(next, &m); err != nil || string(m.text) != texts[next-first] {
+				t.Fatalf("message %d is %q, not %q (%v)", next, m.text, texts[next-first], err)
+			}
+		}
+	}
+	if next != first+int64(len(texts)) {
+		t.Fatalf("message %d is in no pack", next)
+	}
+}
+
+// What is no pack is an error, never fewer messages.
+func TestADamagedPackIsAnError(t *testing.T) {
+	whole := pack{first: 1, values: [][]byte{{recordVersion, 1}, {recordVersion, 2}}}
+	value := whole.encode(nil, 2)
+	for n := range value {
+		var p pack
+		if err := p.decode(messageKey(1, 7, 1), value[:n]); err == nil && len(p.values) == 2 {
+			t.Errorf("of %d bytes, %d are enough", len(value), n)
+		} else if err == nil && n > 1 && n != 1+1+2 { // the first message is whole there
+			t.Errorf("%d bytes are %d messages", n, len(p.values))
+		}
+	}
+}
+
+// In an epoch that has single messages, as formats 4 and 5 filed them, no packs are filed:
+// what a filing that a crash has cut off left would not be replaced.
+func TestPacksBeginWithAnEpoch(t *testing.T) {
+	mem := newCrashFS()
+	s := open(t, mem, withSegments(1<<20))
+	c := newClient(s)
+	c.group(7, alice)
+	const messages = 40
+	for range messages {
+		c.send(7, alice, "hello")
+	}
+	db := s.shards[s.ShardOf(7)].db
+	fileAll(t, s)
+	so, err := db.view.filed()
+	if err != nil || !so.packed || so.epoch != 1 {
+		t.Fatalf("it is filed up to %+v (%v)", so, err)
+	}
+	so.packed = false
+	b := db.pebble.NewBatch()
+	if err := b.DeleteRange([]byte{messagePrefix}, []byte{messagePrefix + 1}, nil); err != nil {
+		t.Fatal(err)
+	}
+	for i, m := range c.history(t, 7, alice) {
+		one := message{time: m.Time, sender: alice, text: codec.Text("hello")}
+		if err := b.Set(messageKey(1, 7, int64(i)+1), one.append(nil), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.Set(filedKey, so.encode(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Commit(pebble.Sync); err != nil {
+		t.Fatal(err)
+	}
+	closeAs(t, s, 5)
+	expectVerified(t, mem)
+	for range 2 {
+		s = open(t, mem, withSegments(1<<20))
+		c = newClient(s)
+		c.send(7, alice, "hello")
+		fileAll(t, s)
+		if so, err := s.shards[s.ShardOf(7)].db.view.filed(); err != nil || !so.packed || so.epoch != 2 {
+			t.Errorf("it is filed up to %+v (%v)", so, err)
+		}
+		closeStore(t, s)
+		expectVerified(t, mem)
+	}
+	s = openFor(t, mem)
+	if n := len(newClient(s).history(t, 7, alice)); n != messages+2 {
+		t.Errorf("there are %d messages, not %d", n, messages+2)
+	}
+}

@@ -18,7 +18,7 @@ import (
 //
 //	LOCK         held by the process that has it open
 //	key          32 random bytes, mode 0600: see secret
-//	format       {"format":5,"shards":2,"made":true,"key":"…","sum":"…"}
+//	format       {"format":6,"shards":2,"made":true,"key":"…","sum":"…"}
 //	accounts/    a Pebble
 //	accounts.mark  how far its commits were synced: see mark.go
 //	shard-000/   a Pebble; one for each shard

@@ -2,6 +2,8 @@ package shards
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -71,7 +73,7 @@ func expectPacks(t *rapid.T, packs map[int64][]byte, first int64, texts []string
 		if err := p.decode(messageKey(1, 7, index), packs[index]); err != nil || index != next {
 			t.Fatalf("a pack begins at message %d, not %d (%v)", index, next, err)
 		}
-		if n := len(p.values); n > packMessages || n > 1 && len(packs[index]) > packMessages*(packedBytes+2)+1 {
+		if n := len(p.values); n > packMessages || n > 1 && len(packs[index]) > packMessages*(packedBytes+2)+2 {
 			t.Fatalf("%d messages in %d bytes are in one pack", n, len(packs[index]))
 		}
 		for ; next <= p.last(); next++ {
@@ -86,17 +88,72 @@ func expectPacks(t *rapid.T, packs map[int64][]byte, first int64, texts []string
 	}
 }
 
-// What is no pack is an error, never fewer messages.
+// What is no whole pack is an error, never fewer messages.
 func TestADamagedPackIsAnError(t *testing.T) {
 	whole := pack{first: 1, values: [][]byte{{recordVersion, 1}, {recordVersion, 2}}}
 	value := whole.encode(nil, 2)
-	for n := range value {
-		var p pack
-		if err := p.decode(messageKey(1, 7, 1), value[:n]); err == nil && len(p.values) == 2 {
+	var p pack
+	if err := p.decode(messageKey(1, 7, 1), value); err != nil || len(p.values) != 2 || p.last() != 2 {
+		t.Fatalf("%v, %v", p, err)
+	}
+	for n := 1; n < len(value); n++ {
+		if err := p.decode(messageKey(1, 7, 1), value[:n]); err == nil {
 			t.Errorf("of %d bytes, %d are enough", len(value), n)
-		} else if err == nil && n > 1 && n != 1+1+2 { // the first message is whole there
-			t.Errorf("%d bytes are %d messages", n, len(p.values))
 		}
+	}
+	if err := p.decode(messageKey(1, 7, 1), append(value, 1, recordVersion)); err == nil {
+		t.Error("a message more is taken")
+	}
+}
+
+// Two filings through the log that crashes cut off, the second of a smaller segment, leave
+// what the journal has whole: a pack that is shorter than what is noted too.
+func TestFilingsThatAreCutOffLeaveWhatTheJournalHas(t *testing.T) {
+	const messages, fewer = 40, 35 // a pack begins at 32
+	for _, noted := range []int64{messages, fewer} {
+		mem := newCrashFS()
+		s := open(t, mem, withSegments(1<<20))
+		c := newClient(s)
+		c.group(7, alice)
+		var texts []string
+		for i := range messages {
+			texts = append(texts, fmt.Sprint(i+1))
+			c.send(7, alice, texts[i])
+		}
+		db := s.shards[s.ShardOf(7)].db
+		b := db.pebble.NewBatch()
+		put := func(key, value []byte) error { return b.Set(key, value, nil) }
+		begun := filed{commit: db.journal.active.first - 1, epoch: 1, bytes: 1, noted: true, packed: true}
+		small := newSegment(0)
+		for i, m := range c.history(t, 7, alice)[:fewer] {
+			small.append(7, int64(i)+1, &message{time: m.Time, sender: alice, text: codec.Text(m.Content)})
+		}
+		err := errors.Join(small.commit(1),
+			put(filedKey, begun.encode()), put(epochKey(7, 1), nil),
+			db.journal.active.messages([]int64{7}, 1, put),
+			small.messages([]int64{7}, 1, put),
+			put(newestKey(7), encodeNewest(noted, c.history(t, 7, alice)[noted-1].Time)),
+			b.Commit(pebble.Sync))
+		if err != nil {
+			t.Fatal(err)
+		}
+		small.free()
+		closeStore(t, s)
+		expectVerified(t, mem)
+		s = open(t, mem, withSegments(1<<20))
+		c = newClient(s)
+		expectNumbered(t, c.history(t, 7, alice))
+		if a := c.send(7, alice, fmt.Sprint(messages+1)); a.Index != messages+1 {
+			t.Errorf("the next message has index %d (%s)", a.Index, a.Status.said())
+		}
+		fileAll(t, s)
+		if history := c.history(t, 7, alice); len(history) != messages+1 {
+			t.Errorf("there are %d messages", len(history))
+		} else {
+			expectNumbered(t, history)
+		}
+		closeStore(t, s)
+		expectVerified(t, mem)
 	}
 }
 

@@ -41,7 +41,7 @@ import (
 //	chat     version 1, group 1 (0 or 1), members uvarint, name
 //	member   version 1, name
 //	message  version 1, time uvarint, sender 16, text
-//	pack     version 2, and of each message: bytes uvarint, it; or one message, as above
+//	pack     version 2, messages 1, and of each: bytes uvarint, it; or one message, as above
 //	ref      version 1, index uvarint
 //	journal  version 1, records: see segment
 //	by id    version 1, name
@@ -217,10 +217,11 @@ func (p *pack) decode(key, value []byte) error {
 		return nil
 	}
 	r := recordReader{src: value[1:]}
+	count := r.bytes(1)
 	for len(r.src) > 0 {
 		p.values = append(p.values, r.bytes(uint64(r.number())))
 	}
-	if len(p.values) == 0 || r.err != nil {
+	if r.err != nil || len(p.values) == 0 || len(p.values) != int(count[0]) {
 		return fmt.Errorf("messages from %d on: %w", p.first, errRecord)
 	}
 	return nil
@@ -242,7 +243,7 @@ func (p *pack) encode(dst []byte, last int64) []byte {
 	if len(values) == 1 {
 		return append(dst, values[0]...)
 	}
-	dst = append(dst, packVersion)
+	dst = append(dst, packVersion, byte(len(values)))
 	for _, value := range values {
 		dst = append(binary.AppendUvarint(dst, uint64(len(value))), value...)
 	}

@@ -352,8 +352,9 @@ func (v *verifier) checkPack(w *shardWalk, key, value []byte, last int64) {
 	}
 }
 
-// checkNewest has what is noted of the newest filed message of a chat be of that, or of
-// an older one where a filing ended in its midst, which the journal tells.
+// checkNewest has what is noted of the newest filed message of a chat be of that. Where
+// filings ended in their midst, either may be older, but the journal has what the other
+// has more.
 func (v *verifier) checkNewest(w *shardWalk) error {
 	return v.each(w.db, newestPrefix, func(key, value []byte) {
 		index, time, err := decodeNewest(value)
@@ -363,7 +364,7 @@ func (v *verifier) checkNewest(w *shardWalk) error {
 		}
 		chat := int64(binary.BigEndian.Uint64(key[1:]))
 		last, at, err := w.messages.lastFiled(chat)
-		if _, held := w.messages.held.value(chat, index+1); held && index < last {
+		if last != index && w.holds(chat, min(last, index)+1, max(last, index)) {
 			return
 		}
 		if last != index || at != time {
@@ -371,6 +372,13 @@ func (v *verifier) checkNewest(w *shardWalk) error {
 				chat, index, time, last, at, err)
 		}
 	})
+}
+
+// holds reports whether the journal has the first and the last of some messages of a chat.
+func (w *shardWalk) holds(chat, first, last int64) bool {
+	_, begins := w.messages.held.value(chat, first)
+	_, ends := w.messages.held.value(chat, last)
+	return begins && ends
 }
 
 var (

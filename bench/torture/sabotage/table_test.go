@@ -88,6 +88,11 @@ var table = []sabotage{
 		shardsTests, "TestPacksAreReplacedByThoseOfTheNextFiling",
 	},
 	{
+		"a pack that is cut short is taken", "A pack is whole, or an error.",
+		"shards/records.go", "len(p.values) != int(count[0])", "len(p.values) > int(count[0])",
+		shardsTests, "TestADamagedPackIsAnError",
+	},
+	{
 		"packs beside single messages", "An epoch has packs, or messages of before there were any.",
 		"shards/filing.go", "next.epoch == former || !next.packed ||", "next.epoch == former ||",
 		shardsTests, "TestPacksBeginWithAnEpoch",

@@ -191,7 +191,7 @@ func (d *directory) load() error {
 
 func (d *directory) writeNew() error {
 	if d.shards == 0 {
-		d.shards = min(max(runtime.NumCPU()/coresPerShard, MinShards), MaxShards)
+		d.shards = min(max(runtime.GOMAXPROCS(0)/coresPerShard, MinShards), MaxShards)
 	}
 	key := make([]byte, secretBytes)
 	if _, err := rand.Read(key); err != nil {

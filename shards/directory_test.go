@@ -271,7 +271,7 @@ func TestDirectoryKeepsItsShards(t *testing.T) {
 	}
 	closeStore(t, s)
 	s = openFor(t, vfs.NewMem(), withShards(0))
-	if want := min(max(runtime.NumCPU()/2, 1), 16); s.Shards() != want {
+	if want := min(max(runtime.GOMAXPROCS(0)/2, 1), 16); s.Shards() != want {
 		t.Errorf("a new one has %d shards, not %d", s.Shards(), want)
 	}
 }

@@ -73,8 +73,8 @@ const (
 	// filingYield is how many messages are filed before others may have the
 	// processor.
 	filingYield = 8192
-	// fetchAhead is how many records are fetched at once, and fetchBytes how far each of
-	// them, which is as far as most go.
+	// fetchAhead is how many records of a chat are fetched at once, and fetchBytes how far
+	// each of them, beyond which little of a short one lies.
 	fetchAhead = 32
 	fetchBytes = 64
 	// epochSegments is how many full segments an epoch takes, where they have few messages
@@ -419,7 +419,7 @@ func (s *segment) pack(p *pack, offsets []uint32) error {
 }
 
 // fetch has the processor get the records at all of offsets side by side: each is
-// somewhere else in memory, and to wait for one after the other is a quarter of filing.
+// somewhere else in memory, and to wait for one after the other was a third of filing.
 // What it returns means nothing; were it inlined, nothing would be read.
 //
 //go:noinline

@@ -81,6 +81,10 @@ func newSegment(bytes int) *segment {
 	}
 	if s.memory == nil {
 		s.memory = make([]byte, 2*bytes)
+	} else {
+		// The writer would wait for large pages, 20 ms each on a virtual machine whose host
+		// takes free memory back (docs/performance.md).
+		_ = syscall.Madvise(s.memory, syscall.MADV_NOHUGEPAGE)
 	}
 	s.reuse()
 	return s

@@ -90,7 +90,7 @@ import (
 const (
 	MinShards = 1
 	MaxShards = 16
-	// coresPerShard is by how much of the machine the default goes: a shard makes one
+	// coresPerShard is for how many cores a new directory gets a shard: it makes one
 	// commit of all that waits for it, and two make two of half as much, with twice the
 	// syncs and the wake-ups (../docs/performance.md).
 	coresPerShard = 2

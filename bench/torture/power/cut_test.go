@@ -44,9 +44,9 @@ type world struct {
 	checker  *check.Checker
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, rng *rand.Rand) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), args: []string{"--shards", strconv.Itoa(1 + rand.IntN(2)), "--memory", "64MiB"}}
+	w := &world{t: t, dir: t.TempDir(), args: []string{"--shards", strconv.Itoa(1 + rng.IntN(2)), "--memory", "64MiB"}}
 	w.checker = check.New(check.Options{Chats: chats, Dense: true, Workers: 2})
 	w.mount = mount(t, power.NewDisk(), w.dir)
 	w.start()
@@ -186,7 +186,7 @@ func TestNothingAcknowledgedIsLostByAPowerCut(t *testing.T) {
 	var w *world
 	for c.Next() {
 		if w == nil {
-			w = newWorld(t)
+			w = newWorld(t, c.Rand())
 		}
 		w.round(c)
 		if c.Round()%livesOfAWorld == livesOfAWorld-1 {
@@ -237,7 +237,7 @@ const bites = 20
 // power cut, or does not open any more.
 func TestAServerThatDoesNotSyncLosesMessages(t *testing.T) {
 	for i := range uint64(bites) {
-		w := newWorld(t)
+		w := newWorld(t, rand.New(rand.NewPCG(1, 0)))
 		w.server.Stop(t) // users and chats are synced, messages will not be
 		w.args = append(w.args, "--sync", "off")
 		w.start()

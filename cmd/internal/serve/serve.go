@@ -26,7 +26,7 @@ import (
 type Command struct {
 	Listen            string `default:"127.0.0.1:7114" placeholder:"HOST:PORT" help:"Address to listen on; port 0 takes any."`
 	Data              string `default:"./throng-data" placeholder:"DIR" help:"Data directory; made where there is none."`
-	Shards            Count  `default:"0" help:"Shards, 1 to 16, fixed when the data directory is made. 0: as it was made, or one for two cores."`
+	Shards            Count  `default:"0" help:"Shards, 1 to 16, fixed when the data directory is made. 0: as it was made, or one for two cores, at least one."`
 	Memory            Size   `default:"1GiB" help:"Memory for caches, memtables and journals."`
 	Sync              string `default:"always" placeholder:"always|off" help:"Sync to disk before a write is acknowledged. off loses acknowledged writes in a crash: for measuring only."`
 	DebugListen       string `placeholder:"HOST:PORT" help:"Loopback address on which Go's profiles are served over HTTP, under /debug/pprof/; port 0 takes any. Default: nowhere."`

@@ -84,7 +84,7 @@ var table = []sabotage{
 	},
 	{
 		"packs begin where a segment does", "Messages that are filed again replace those of before.",
-		"shards/records.go", "next%packMessages != 0 &&", "len(p.values) < packMessages &&",
+		"shards/records.go", "next%packMessages != 0 &&", "next > 0 && len(p.values) < packMessages &&",
 		shardsTests, "TestPacksAreReplacedByThoseOfTheNextFiling",
 	},
 	{

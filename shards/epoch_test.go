@@ -258,7 +258,7 @@ func TestACrashWhileMessagesAreFiledThroughTheLog(t *testing.T) {
 	}
 	fileAll(t, s)
 	db := s.shards[0].db
-	full := filed{commit: db.commits, epoch: 1, bytes: epochSegments * segment, noted: true} // the next is of another epoch
+	full := filed{commit: db.commits, epoch: 1, bytes: epochSegments * segment, noted: true, packed: true} // the next is of another epoch
 	if err := db.pebble.Set(filedKey, full.encode(), pebble.Sync); err != nil {
 		t.Fatal(err)
 	}

@@ -237,13 +237,14 @@ const bites = 20
 // power cut, or does not open any more.
 func TestAServerThatDoesNotSyncLosesMessages(t *testing.T) {
 	for i := range uint64(bites) {
-		w := newWorld(t, rand.New(rand.NewPCG(1, 0)))
+		rng := rand.New(rand.NewPCG(i, 0))
+		w := newWorld(t, rng)
 		w.server.Stop(t) // users and chats are synced, messages will not be
 		w.args = append(w.args, "--sync", "off")
 		w.start()
 		wait := w.load()
 		time.Sleep(mostLoad / 2)
-		w.cut(rand.New(rand.NewPCG(i, 0)))
+		w.cut(rng)
 		wait()
 		w.server = realserver.Launch(t, filepath.Join(w.dir, "data"), w.args...)
 		lost := w.lost()

@@ -190,8 +190,7 @@ func (a *actor) publish(batches []*Batch) {
 	a.post.send()
 }
 
-// contribute adds this shard's part to the batch's FindChats. The snapshot is
-// taken here, between two commits, when all it shows is durable.
+// contribute adds this shard's part to the batch's FindChats.
 func (a *actor) contribute(b *Batch) {
 	for i := range b.Ops {
 		op := &b.Ops[i]
@@ -201,7 +200,7 @@ func (a *actor) contribute(b *Batch) {
 			if !op.Find.Abandon() {
 				op.Answer.Status = Elsewhere
 			}
-		case !op.Find.contribute(a.db.snapshot()):
+		case !op.Find.contribute(a.db.view):
 			op.Answer.Status = Elsewhere
 			b.reads--
 		}
@@ -216,9 +215,6 @@ func turnAway(b *Batch) {
 			continue
 		}
 		op.Answer.Status = Busy
-		if op.Kind == FindChats {
-			op.Find.close()
-		}
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 // that is hundreds of times a second, each with a line in the log. Here each try
 // waits longer than the one before, and the log is told once a second.
 //
-// A flush or a filing that fails is no loss: what it would write is in a log. But
+// A flush or a filing that fails is no loss: what it would write is in the log. But
 // once so much waits for it that writes wait too, nobody would ever be answered:
 // then the process ends.
 //
@@ -126,16 +126,21 @@ const (
 )
 
 // tableFS has background work that has failed wait, where it holds no lock: before
-// it creates its table.
+// it creates its table. With syncs off, it has the log synced before a flush writes of
+// commits what may be in the log no longer after a crash.
 type tableFS struct {
 	vfs.FS
 	work *background
+	log  *commitLog
 }
 
 func (fs tableFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	switch category {
 	case flushCategory:
 		time.Sleep(fs.work.flushes.wait())
+		if err := fs.log.settle(); err != nil {
+			return nil, err
+		}
 	case compactionCategory:
 		time.Sleep(fs.work.compactions.wait())
 	}

@@ -87,7 +87,7 @@ func (s *chats) apply(op *Op, w *writes) error {
 	case Create:
 		return s.create(op, w)
 	case FindChats:
-		return nil // publish takes the snapshot, a reader does the rest
+		return nil // a reader of the last shard does it
 	}
 	panic("shards: not an operation of a shard")
 }

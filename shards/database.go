@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -27,22 +28,34 @@ const (
 	bloomBitsPerKey = 10
 )
 
-// database is one actor's Pebble.
+// database is one actor's Pebble, and the log of its commits.
 type database struct {
 	view    // all that is committed
 	pebble  *pebble.DB
 	options *pebble.Options
 	path    string
-	write   *pebble.WriteOptions
+	log     *commitLog
 	mark    *mark  // nil where syncs are off
-	found   filed  // how far messages were filed before the filer began
 	filer   *filer // nil: not yet accepted
 	work    *background
 
 	manifests *manifests
 	evidence  *evidence
 
-	commits uint64 // made so far; owned by whoever commits
+	commits uint64      // made so far; owned by whoever commits
+	wrote   atomic.Bool // a memtable may have what no table has; set once it has
+
+	opening opening
+}
+
+// opening is what a database was found to hold, until it is accepted.
+type opening struct {
+	filed
+	recovery
+	former    bool          // it is of a format before 7, which has no log but Pebble's
+	first     uint64        // the first commit that may have messages which are not filed
+	lost      bool          // the tables have commits that the log has lost
+	unflushed *pebble.Batch // what commits wrote that is in no table
 }
 
 // pool is what the databases share.
@@ -65,16 +78,18 @@ func (p *pool) close() {
 // bytes. Where it must exist, that there is none is an error.
 func openDatabase(c Config, p *pool, path string, memtable uint64, segment int, mustExist bool) (*database, error) {
 	log := c.Logger.With("database", path)
+	commits := newCommitLog(c.FS, path, c.NoSync)
 	var opened atomic.Bool
 	work := newBackground(log, c.Fatal, &opened)
 	written, kept := &manifests{}, &evidence{}
 	disk := evidenceFS{manifestFS{markedFS{c.FS}, written}, kept}
 	options := &pebble.Options{
-		FS:        &logFS{tableFS{disk, work}, &opened, c.Fatal}, // a pointer: Pebble compares it
+		FS:        &directoryFS{tableFS{disk, work, commits}, &opened, c.Fatal}, // a pointer: Pebble compares it
 		Cache:     p.cache,
 		FileCache: p.files,
 
 		ErrorIfNotExists: mustExist,
+		DisableWAL:       true, // see commitLog
 		// The newest format refuses a damaged log where older ones cut it short.
 		FormatMajorVersion:          pebble.FormatNewest,
 		MemTableSize:                memtable,
@@ -100,19 +115,11 @@ func openDatabase(c Config, p *pool, path string, memtable uint64, segment int, 
 	if err != nil {
 		return nil, fmt.Errorf("open store %q: %w", path, err)
 	}
-	sync := pebble.Sync
-	if c.NoSync {
-		sync = pebble.NoSync
-	}
 	opened.Store(true)
-	d := &database{
-		view:   view{from: db, now: db, journal: newJournal(segment)},
-		pebble: db, options: options, path: path, write: sync, work: work, manifests: written, evidence: kept,
-	}
-	if d.commits, err = d.commitNumber(); err != nil {
-		return nil, errors.Join(fmt.Errorf("open store %q: %w", path, err), db.Close())
-	}
-	return d, nil
+	return &database{
+		view:   view{from: db, journal: newJournal(segment)},
+		pebble: db, options: options, path: path, log: commits, work: work, manifests: written, evidence: kept,
+	}, nil
 }
 
 // openPebble is pebble.Open, which panics where a marker's directory cannot be
@@ -130,54 +137,152 @@ func openPebble(path string, options *pebble.Options) (db *pebble.DB, err error)
 	return pebble.Open(path, options)
 }
 
+// load finds out what the database holds: of format 7 in its log, of a former one in
+// Pebble. With goOn, what is missing is done without. It writes nothing.
+func (db *database) load(former, goOn bool) (err error) {
+	db.opening = opening{former: former, unflushed: db.pebble.NewBatch()}
+	db.opening.filed, err = db.filed()
+	if err != nil {
+		return err
+	}
+	db.noted = db.opening.noted
+	flushed, err := db.commitNumber()
+	if err != nil {
+		return err
+	}
+	if former {
+		db.opening.first = db.opening.unfiled(flushed)
+		db.opening.recovery, err = db.journal.recoverFormer(db.log, db.pebble, db.opening.first, flushed)
+	} else {
+		db.opening.first = db.opening.unfiled(math.MaxUint64)
+		db.opening.recovery, err = db.journal.recover(db.log, db.opening.filed, flushed, goOn, db.opening.unflushed)
+	}
+	if err != nil {
+		return fmt.Errorf("read the log: %w", err)
+	}
+	if last := max(flushed, db.opening.commit); last > db.opening.last {
+		if !goOn {
+			return missingCommits(db.opening.last, last)
+		}
+		db.opening.lost = true
+	}
+	db.commits = max(flushed, db.opening.commit, db.opening.last)
+	return nil
+}
+
 // follow opens the mark beside the database, whose file must be there: what is
-// committed from now on is noted in it. With syncs off nothing is. It reads the
-// journal. Where the mark is newly made, a log that has lost its end is let pass.
-func (db *database) follow(c Config, newMark bool) (err error) {
+// committed from now on is noted in it. With syncs off nothing is.
+func (db *database) follow(c Config) (err error) {
 	path := db.path + markSuffix
 	if err := checkMark(c.FS, path, db.commits); err != nil {
 		return err
 	}
-	if db.found, err = db.filed(); err != nil {
-		return err
-	}
-	db.noted = db.found.noted
-	if db.found.commit > db.commits && !newMark {
-		return missingCommits(db.commits, db.found.commit)
-	}
-	if err := db.journal.load(db.pebble, db.found.unfiled(db.commits), db.commits); err != nil {
-		return fmt.Errorf("read the journal: %w", err)
-	}
 	if !c.NoSync {
-		if db.mark, err = openMark(c, path, db.manifests); err != nil {
+		db.mark, err = openMark(c, path, db.manifests)
+	}
+	return err
+}
+
+// adopt makes of what load found a database of this format that is whole. It writes
+// nothing by which a former program would find less. It can be done again where a
+// crash ended it. Call it once all databases are found to be what they should be.
+//
+// What nothing vouches for is on disk again before its writes are in tables, and both
+// before what it was read from is removed.
+func (db *database) adopt() error {
+	db.work.awaited.Store(true) // tables that cannot be written: it would wait for ever
+	defer db.work.awaited.Store(false)
+	found := &db.opening
+	defer func() { found.unflushed = nil }()
+	err := db.log.remove(found.behind)
+	if err == nil && found.former {
+		err = db.log.free(found.idle) // of a takeover that did not come to its end
+		found.idle = nil
+	}
+	if err == nil {
+		err = db.restate()
+	}
+	if err == nil && !found.unflushed.Empty() {
+		db.wrote.Store(true)
+		err = db.pebble.Apply(found.unflushed, pebble.NoSync)
+	}
+	if err == nil {
+		err = db.forget(journalKey(found.first))
+	}
+	if err == nil && found.lost {
+		db.wrote.Store(true)
+		err = db.leaveOut()
+	}
+	if err == nil && (found.former || db.wrote.Swap(false)) {
+		err = db.pebble.Flush()
+	}
+	if err == nil && found.last < db.commits {
+		err = db.bridge()
+	}
+	if err == nil {
+		err = db.log.remove(found.damaged)
+	}
+	return errors.Join(err, found.unflushed.Close())
+}
+
+// bridge has the log end with the last commit, of which it has nothing: what follows
+// on that can be told from what is missing. Call it once nothing is left of what the log
+// has lost: afterwards nobody looks for it.
+func (db *database) bridge() error {
+	err := db.log.write(db.journal.ready(), &commitRecord{after: db.opening.last, number: db.commits, flags: flagRestated})
+	if err == nil {
+		err = db.journal.commit(db.commits)
+	}
+	if err == nil {
+		err = db.log.sync()
+	}
+	return err
+}
+
+// restate writes into the log what of an opening is not known to be on disk there, and
+// syncs it: the last commits that were read back, or what a former format has in Pebble.
+func (db *database) restate() error {
+	found := &db.opening
+	if found.former {
+		found.last = found.commit
+		if err := formerJournal(db.pebble, found.first, db.commits, func(number uint64, messages []byte) error {
+			r := commitRecord{after: min(found.last, number-1), number: number, messages: messages, flags: flagRestated}
+			found.last = number
+			return db.log.write(db.journal.ready(), &r)
+		}); err != nil {
 			return err
 		}
 	}
-	return nil
+	for _, k := range found.tail {
+		var r commitRecord
+		if !r.decode(k.record) {
+			return errRecord
+		}
+		r.flags &= flagRestated
+		if err := db.log.write(db.journal.ready(), &r); err != nil {
+			return err
+		}
+	}
+	return db.log.sync()
 }
 
-// accept has the journal filed from now on. What the log has lost is left out, and what
-// Pebble has no more use for removed. Call it once all databases are found to be whole.
+// accept begins to write into a database that is adopted: its journal is filed, and
+// what there is no more use for removed.
 func (db *database) accept(c Config) error {
 	if err := removeFilings(c.FS, db.path); err != nil {
 		return err
 	}
-	if err := db.forget(journalKey(db.found.unfiled(db.commits))); err != nil {
+	if err := db.log.free(db.opening.idle); err != nil {
 		return err
 	}
-	if db.found.commit > db.commits {
-		if err := db.leaveOut(); err != nil {
-			return err
-		}
-	}
-	db.filer = startFiler(db, c.FS)
 	if err := db.evidence.accept(c.FS); err != nil {
 		return fmt.Errorf("remove what is not needed any more: %w", err)
 	}
+	db.filer = startFiler(db, c.FS)
 	return nil
 }
 
-// forget takes out of the journal what a crash left in it that is filed: all below a key.
+// forget takes out of a former format's journal what is filed: all below a key.
 func (db *database) forget(high []byte) error {
 	low := journalKey(0)
 	it, err := iterate(db.pebble, low, high)
@@ -187,17 +292,10 @@ func (db *database) forget(high []byte) error {
 	found := it.First()
 	err = errors.Join(it.Error(), it.Close())
 	if found && err == nil {
+		db.wrote.Store(true)
 		err = db.pebble.DeleteRange(low, high, pebble.NoSync)
 	}
 	return err
-}
-
-// settle makes durable what is committed, where commits do not.
-func (db *database) settle() error {
-	if db.write.Sync {
-		return nil
-	}
-	return db.pebble.LogData(nil, pebble.Sync)
 }
 
 // expectDatabase is an error where there is no database at path. It writes
@@ -251,17 +349,34 @@ func (db *database) begin() *writes {
 func (db *database) commit(w *writes) error {
 	var err error
 	if !w.empty() {
-		number := db.commits + 1
-		err = errors.Join(w.number(number), w.journalRecord(number), db.pebble.Apply(w.batch, db.write))
-		if err == nil {
-			err = db.journal.commit(number)
-		}
-		if err == nil {
-			db.commits = number
-			db.synced(number)
-		}
+		err = db.commitAs(db.commits+1, w)
 	}
 	return errors.Join(err, w.batch.Close())
+}
+
+func (db *database) commitAs(number uint64, w *writes) error {
+	r := commitRecord{after: db.commits, number: number, messages: db.journal.pending()}
+	if !w.batch.Empty() {
+		if err := w.number(number); err != nil {
+			return err
+		}
+		r.writes = w.batch.Repr()
+	}
+	if err := db.log.append(db.journal.ready(), &r); err != nil {
+		return err
+	}
+	if !w.batch.Empty() {
+		if err := db.pebble.Apply(w.batch, pebble.NoSync); err != nil {
+			return err
+		}
+		db.wrote.Store(true) // not before, or a flush would be taken for one of it
+	}
+	if err := db.journal.commit(number); err != nil {
+		return err
+	}
+	db.commits = number
+	db.synced(number)
+	return nil
 }
 
 // synced notes that every commit up to number is on disk; call it after the sync,
@@ -272,18 +387,12 @@ func (db *database) synced(number uint64) {
 	}
 }
 
-// snapshot returns what is committed now, until it is closed.
-func (db *database) snapshot() snapshot {
-	taken := db.pebble.NewSnapshot()
-	return snapshot{view{from: taken, now: db.now, journal: db.journal, noted: db.noted}, taken}
-}
-
 // close closes the database; no reader may use it any more.
 func (db *database) close() error {
 	if db.filer != nil {
 		db.filer.close()
 	}
-	err := db.pebble.Close()
+	err := errors.Join(db.log.close(db.journal.files()), db.pebble.Close())
 	db.journal.close()
 	if db.mark != nil {
 		err = errors.Join(err, db.mark.close())

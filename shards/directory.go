@@ -18,26 +18,30 @@ import (
 //
 //	LOCK         held by the process that has it open
 //	key          32 random bytes, mode 0600: see secret
-//	format       {"format":6,"shards":2,"made":true,"key":"…","sum":"…"}
+//	format       {"format":7,"shards":2,"made":true,"key":"…","sum":"…"}
 //	accounts/    a Pebble
 //	accounts.mark  how far its commits were synced: see mark.go
 //	shard-000/   a Pebble; one for each shard
 //	shard-000.mark
+//	shard-000.log-000000  some of its commits, and others like it: see commitLog
 //	shard-000.filing-0  a table that is being filed: see filer
 //
 // It is made in this order: key, format with "made" false, the Pebbles, the
 // marks, format with "made" true. Before that nothing was served from it, and
 // making it may begin again; after it, a Pebble or a mark that is missing is a
 // fault, not a fresh start. Format 1 had no marks, format 2 no journals, format 3
-// no epochs, format 4 no newest messages, format 5 no packs: opening makes what is
-// missing, then writes format 6.
+// no epochs, format 4 no newest messages, format 5 no packs, format 6 no log but Pebble's:
+// opening makes what is missing, then writes format 7.
+//
+// Without key and sum, format 7 says that the store is to go on without what is missing
+// of it; its marks are then made anew. So does format 1 of a store that is not newer.
 const (
 	lockFile   = "LOCK"
 	keyFile    = "key"
 	formatFile = "format"
 	newSuffix  = ".new" // of a file being written, until it is whole
 
-	formatVersion = 6
+	formatVersion = 7
 	firstMarked   = 2 // the format that has marks
 )
 
@@ -208,7 +212,7 @@ func (d *directory) writeNew() error {
 // Call it once they are all open, and before anything is written into them that
 // programs which know only their former format would not find.
 func (d *directory) finish() error {
-	if d.made && d.format == formatVersion {
+	if d.made && d.marked && d.format == formatVersion {
 		return nil
 	}
 	d.made, d.marked = true, true
@@ -249,15 +253,19 @@ func (d *directory) readFormat() (found bool, err error) {
 	case d.shards != 0 && d.shards != f.Shards:
 		return false, fmt.Errorf("it was made with %d shards and cannot be opened with %d", f.Shards, d.shards)
 	}
-	if f.Format >= firstMarked {
+	goOn := f == format{Format: formatVersion, Shards: f.Shards, Made: true}
+	if f.Format >= firstMarked && !goOn {
 		if whole, err := f.encode(); err != nil || !bytes.Equal(whole, text) {
 			return false, errors.Join(fmt.Errorf("the file %q is damaged: its sum is wrong", formatFile), err)
 		}
 	}
 	d.format, d.shards, d.made, d.check = f.Format, f.Shards, f.Made, f.Key
-	d.marked = f.Made && f.Format >= firstMarked
+	d.marked = f.Made && f.Format >= firstMarked && !goOn
 	return true, nil
 }
+
+// former reports whether it is of an older format.
+func (d *directory) former() bool { return d.format != 0 && d.format < formatVersion }
 
 // databases returns the names of the databases.
 func (d *directory) databases() []string {

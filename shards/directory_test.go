@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 )
@@ -83,7 +85,7 @@ func TestDirectoryRefusals(t *testing.T) {
 		shards int
 		says   string
 	}{
-		{"newer format", write(formatFile, `{"format":7,"shards":2,"made":true}`), 2, "use a newer one"},
+		{"newer format", write(formatFile, `{"format":8,"shards":2,"made":true}`), 2, "use a newer one"},
 		{"other shards", nil, 3, "made with 2 shards"},
 		{"no key", remove(keyFile), 2, "the key of tokens"},
 		{"empty key", write(keyFile, ""), 2, `"key" has 0 bytes`},
@@ -207,9 +209,67 @@ func readFile(t *testing.T, fs vfs.FS, path string) string {
 	return string(text)
 }
 
+// plant has a batch be in the tables of a database, behind the back of whoever owns it.
+func plant(db *database, b *pebble.Batch) error {
+	return errors.Join(b.Commit(pebble.NoSync), db.pebble.Flush())
+}
+
+func plantOne(t tb, db *database, key, value []byte) {
+	t.Helper()
+	b := db.pebble.NewBatch()
+	if err := errors.Join(b.Set(key, value, nil), plant(db, b)); err != nil {
+		t.Fatalf("plant: %v", err)
+	}
+}
+
+// formerJournalOf has a database that nobody writes to be one of formats 3 to 6: what
+// its log has is in Pebble, the messages in one record for each commit, and there is no
+// other log.
+func formerJournalOf(t *testing.T, db *database) {
+	t.Helper()
+	found, err := db.view.filed()
+	if err == nil {
+		err = db.log.settle()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := db.pebble.NewBatch()
+	l := newCommitLog(db.log.fs, db.path, false)
+	rec, err := l.recover(found.commit, false, func(r *commitRecord) error {
+		var faults []error
+		if len(r.writes) > 0 {
+			var writes pebble.Batch
+			faults = append(faults, writes.SetRepr(r.writes), b.Apply(&writes, nil))
+		}
+		if len(r.messages) > 0 && r.number >= found.unfiled(math.MaxUint64) {
+			planted, err := db.view.get(journalKey(r.number), func([]byte) error { return nil })
+			if faults = append(faults, err); !planted {
+				faults = append(faults, b.Set(journalKey(r.number), append([]byte{recordVersion}, r.messages...), nil))
+			}
+		}
+		return errors.Join(faults...)
+	}, func(*logFile, uint64) bool { return true })
+	if err == nil {
+		err = errors.Join(b.Set(numberKey, encodeNumber(rec.last), nil), plant(db, b))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path := range logFiles(t, db.log.fs, db.log.fs.PathBase(db.path)) {
+		err = errors.Join(err, db.log.fs.Remove(path))
+	}
+	if err := errors.Join(err, syncDirectory(db.log.fs, testDir)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // closeAs closes a store and has its directory be of another format.
 func closeAs(t *testing.T, s *Store, version int) {
 	t.Helper()
+	for _, a := range s.actors() {
+		formerJournalOf(t, a.db)
+	}
 	text, err := format{Format: version, Shards: s.Shards(), Made: true, Key: s.directory.secret.check()}.encode()
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,9 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
+// pebbleLogSuffix ends the names of the logs that Pebble had up to format 6.
+const pebbleLogSuffix = ".log"
+
 // evidence keeps the logs and MANIFESTs that Pebble would remove while it opens a
 // database, until what was read of them is accepted. Those of a store that is
 // refused stay: somebody may read more out of them. Several goroutines use it.
@@ -21,7 +24,7 @@ type evidence struct {
 // keep reports whether the file at name is to stay for now.
 func (e *evidence) keep(name string) bool {
 	base := path.Base(name)
-	if path.Ext(base) != logSuffix && !strings.HasPrefix(base, manifestPrefix) {
+	if path.Ext(base) != pebbleLogSuffix && !strings.HasPrefix(base, manifestPrefix) {
 		return false
 	}
 	e.mu.Lock()

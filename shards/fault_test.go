@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
@@ -48,7 +47,7 @@ func (d *disk) on(inject func(errorfs.Op) error) {
 
 var errDisk = errors.New("the disk is on fire")
 
-func isLog(path string) bool { return strings.HasSuffix(path, ".log") }
+func isLog(path string) bool { return strings.Contains(path, logSuffix) }
 
 func isSync(kind errorfs.OpKind) bool {
 	return kind == errorfs.OpFileSync || kind == errorfs.OpFileSyncData
@@ -58,7 +57,7 @@ func isSync(kind errorfs.OpKind) bool {
 // called and the answer never comes.
 func TestAFailedCommitIsFatal(t *testing.T) {
 	for faultName, fault := range map[string]func(errorfs.Op) bool{
-		"write": func(op errorfs.Op) bool { return op.Kind == errorfs.OpFileWrite && isLog(op.Path) },
+		"write": func(op errorfs.Op) bool { return op.Kind == errorfs.OpFileWriteAt && isLog(op.Path) },
 		"sync":  func(op errorfs.Op) bool { return isSync(op.Kind) && isLog(op.Path) },
 	} {
 		for opName, op := range map[string]Op{
@@ -290,9 +289,7 @@ func TestAFailedReadFailsAlone(t *testing.T) {
 func setRecord(t *testing.T, s *Store, key, value []byte) {
 	t.Helper()
 	for _, a := range s.actors() {
-		if err := a.db.pebble.Set(key, value, pebble.Sync); err != nil {
-			t.Fatal(err)
-		}
+		plantOne(t, a.db, key, value)
 	}
 }
 
@@ -360,7 +357,8 @@ func TestDamageIsNotShown(t *testing.T) {
 			}
 			if damaged.record == nil {
 				for _, a := range s.actors() {
-					if err := a.db.pebble.Delete(damaged.key, pebble.Sync); err != nil {
+					b := a.db.pebble.NewBatch()
+					if err := errors.Join(b.Delete(damaged.key, nil), plant(a.db, b)); err != nil {
 						t.Fatal(err)
 					}
 				}

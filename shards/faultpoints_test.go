@@ -27,7 +27,7 @@ func fileKind(path string) string {
 	switch {
 	case strings.Contains(base, filingSuffix):
 		return "filing"
-	case strings.HasSuffix(base, ".log"):
+	case strings.Contains(base, logSuffix):
 		return "log"
 	case strings.HasSuffix(base, ".sst"):
 		return "table"

@@ -23,11 +23,12 @@ import (
 // filer writes the sealed segments of a journal into tables of the store, one after
 // the other, beside everything else:
 //
-//  1. the segment's messages, sorted and packed, become tables beside the database, and with
+//  1. what else the segment's commits wrote is flushed, if there is any;
+//  2. its messages, sorted and packed, become tables beside the database, and with
 //     them the number of its last commit, which chats they are of, and the newest of
 //     each;
-//  2. Pebble takes them in, all at once, which its MANIFEST makes durable;
-//  3. the segment's commits are deleted from the journal.
+//  3. Pebble takes them in, all at once, which its MANIFEST makes durable;
+//  4. the segment's files of the log are free to be used again.
 //
 // A crash in between leaves messages in both; the next opening passes over what is
 // filed. What is filed was durable in the log before; so a log that has fewer commits
@@ -56,8 +57,7 @@ type filer struct {
 	running sync.WaitGroup
 
 	// Owned by run.
-	filed     filed // so far
-	unflushed bool  // messages may be in a memtable
+	filed filed // so far
 }
 
 var errStopped = errors.New("the filing is stopped")
@@ -95,7 +95,7 @@ const (
 // startFiler files what there is to file in db from now on.
 func startFiler(db *database, fs vfs.FS) *filer {
 	f := &filer{
-		db: db, work: db.work, fs: fs, prefix: db.path + filingSuffix, stop: make(chan struct{}), filed: db.found,
+		db: db, work: db.work, fs: fs, prefix: db.path + filingSuffix, stop: make(chan struct{}), filed: db.opening.filed,
 		options: db.options.MakeWriterOptions(0, db.pebble.TableFormat()),
 	}
 	db.journal.filer = f
@@ -137,27 +137,28 @@ func (f *filer) close() {
 	f.running.Wait()
 }
 
-// file puts a segment into the tables and takes it out of the journal.
+// file puts a segment into the tables and gives its part of the log free.
 func (f *filer) file(s *segment) error {
-	if err := f.db.settle(); err != nil {
-		return fmt.Errorf("sync the log: %w", err)
+	err := f.db.log.settle() // with syncs off
+	if err == nil {
+		err = f.flush()
+	}
+	if err != nil {
+		return err
 	}
 	next := f.next(s)
 	paths, err := f.write(s, next)
 	if err == nil {
 		err = f.take(s, paths, next)
 	}
-	if err == nil {
-		err = f.db.pebble.DeleteRange(journalKey(s.first), journalKey(s.last+1), pebble.NoSync)
-	}
 	if err != nil {
 		f.remove(paths)
 		return err
 	}
 	f.filed = next
-	// The memtable is dead weight now, but for what was written meanwhile. A flush
-	// that does not begin is no loss: it will when the memtable is full.
-	_, _ = f.db.pebble.AsyncFlush()
+	if err := f.db.log.free(s.files); err != nil {
+		f.work.failed(err)
+	}
 	return nil
 }
 
@@ -182,28 +183,33 @@ func (s *segment) weight() int {
 }
 
 // take has Pebble take the tables of s in, or its messages, where it does not.
-//
-// Where messages are in a memtable, Pebble waits for its flush in the midst of taking
-// tables in, and every commit waits behind it: for ever, where flushes fail. So that
-// wait is made before, where nobody waits behind it but who needs room.
 func (f *filer) take(s *segment, paths []string, next filed) error {
-	if f.unflushed {
-		if err := f.flush(); err != nil {
-			return err
-		}
-		f.unflushed = false
-	}
 	err := f.db.pebble.Ingest(context.Background(), paths)
 	if err == nil || isFull(err) {
 		return err
 	}
-	f.work.say("tables are not taken in; their messages are written through the log", "error", err.Error())
+	f.work.say("tables are not taken in; their messages are written as any others are", "error", err.Error())
 	f.remove(paths)
-	f.unflushed = true
-	return f.put(s, next)
+	if err := f.put(s, next); err != nil {
+		return err
+	}
+	return f.flush()
 }
 
-func (f *filer) flush() error {
+// flush has Pebble write into tables what commits wrote, and what messages could not be
+// taken in as tables. It comes before tables are taken in: where messages are in a
+// memtable, Pebble waits for its flush in the midst of that, and every commit waits behind
+// it: for ever, where flushes fail. So that wait is made before, where nobody waits
+// behind it but who needs room.
+func (f *filer) flush() (err error) {
+	if !f.db.wrote.Swap(false) {
+		return nil
+	}
+	defer func() {
+		if err != nil {
+			f.db.wrote.Store(true)
+		}
+	}()
 	flushed, err := f.db.pebble.AsyncFlush()
 	if err != nil {
 		return fmt.Errorf("flush: %w", err)
@@ -276,7 +282,7 @@ func (f *filer) write(s *segment, next filed) (paths []string, err error) {
 	return paths, nil
 }
 
-// put writes a segment's messages through the log. With the first of them it notes in
+// put writes a segment's messages into memtables. With the first of them it notes in
 // which epoch they are, so that whatever becomes of the rest, nothing is filed in an
 // older one any more, and with the last that they are filed.
 func (f *filer) put(s *segment, next filed) error {
@@ -284,6 +290,7 @@ func (f *filer) put(s *segment, next filed) error {
 	defer func() { _ = batch.Close() }()
 	begun := next
 	begun.commit = s.first - 1
+	defer f.db.wrote.Store(true)
 	err := batch.Set(filedKey, begun.encode(), nil)
 	listed := int64(-1)    // the chat that was listed last
 	room := func() error { // between what belongs together

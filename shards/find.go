@@ -9,8 +9,7 @@ import (
 )
 
 // Find is one FindChats on its way through all shards: every shard contributes
-// a snapshot of what is durable there, and the reader of the last one merges
-// them. All the batches that carry it point to the same Find.
+// what can be read there, and a reader of the last one merges them. All the batches that carry it point to the same Find.
 type Find struct {
 	User  uuid.UUID
 	After int64 // chat ids above it
@@ -18,19 +17,19 @@ type Find struct {
 
 	missing atomic.Int32 // shards that have not contributed
 	abandon atomic.Bool
-	parts   chan snapshot // one of each shard
+	parts   chan view // one of each shard
 }
 
 // NewFind returns a Find to be submitted to all of the given number of shards.
 func NewFind(user uuid.UUID, after int64, count, shards int) *Find {
-	f := &Find{User: user, After: after, Count: count, parts: make(chan snapshot, shards)}
+	f := &Find{User: user, After: after, Count: count, parts: make(chan view, shards)}
 	f.missing.Store(int32(shards))
 	return f
 }
 
-// contribute takes a shard's snapshot over and reports whether it was the last
+// contribute takes what can be read in a shard and reports whether it was the last
 // one, whose batch carries the answer.
-func (f *Find) contribute(part snapshot) bool {
+func (f *Find) contribute(part view) bool {
 	f.parts <- part
 	return f.missing.Add(-1) == 0
 }
@@ -39,28 +38,16 @@ func (f *Find) contribute(part snapshot) bool {
 // It reports whether it was the last one: nobody else answers then.
 func (f *Find) Abandon() bool {
 	f.abandon.Store(true)
-	last := f.missing.Add(-1) == 0
-	if last {
-		f.close()
-	}
-	return last
+	return f.missing.Add(-1) == 0
 }
 
 func (f *Find) refused() bool { return f.abandon.Load() }
 
-// close lets the snapshots go.
-func (f *Find) close() {
-	for len(f.parts) > 0 {
-		(<-f.parts).close()
-	}
-}
-
-// walk opens a walk over the user's chats in every snapshot.
+// walk opens a walk over the user's chats in every shard.
 func (f *Find) walk() (merged, error) {
 	var m merged
 	for range len(f.parts) {
 		part := <-f.parts
-		f.parts <- part
 		chats, err := part.chatsOf(f.User, f.After)
 		if err != nil {
 			m.close()
@@ -75,7 +62,7 @@ func (f *Find) walk() (merged, error) {
 type merged []oneShard
 
 type oneShard struct {
-	part  snapshot
+	part  view
 	chats userChats
 }
 
@@ -91,7 +78,7 @@ func (m merged) next() (chat int64, in view, ok bool) {
 		return 0, view{}, false
 	}
 	m[lowest].chats.next()
-	return chat, m[lowest].part.view, true
+	return chat, m[lowest].part, true
 }
 
 func (m merged) failure() error {

@@ -4,18 +4,18 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// journal is where a database keeps the messages that are not filed yet: on disk
-// as one record a commit, under the commit's number, which is one insertion at the
-// memtable's end however many messages there are; in memory as segments, from which
-// they are read. A segment that is full is sealed, and the filer writes it, sorted,
-// into tables of the store and takes its commits out of the journal (filing.go).
-// Opening reads back what was not filed.
+// journal is where a database keeps the messages that are not filed yet: on disk in its
+// log (log.go), in memory as segments, from which they are read. A segment that is
+// full, or has much of the log, is sealed, and the filer writes it, sorted, into tables of
+// the store and gives its part of the log free (filing.go). Opening reads back what was not
+// filed. The accounts, which have no messages, have segments for their part of the log.
 //
 // A message is in the journal, in the tables, or for a while in both, and is the
 // same in both.
@@ -41,17 +41,32 @@ func newJournal(segmentBytes int) *journal {
 	return j
 }
 
+const (
+	// minSegmentLog is how much of the log a segment may have at least, and
+	// segmentLog how many times its size: commits write more than messages.
+	minSegmentLog = 4 << 20 // bytes
+	segmentLog    = 2
+	// maxSegmentFiles is how many files of the log a segment may have: each opening
+	// begins one.
+	maxSegmentFiles = 16
+)
+
 // begin makes ready for a commit: a segment that is full is sealed.
 func (j *journal) begin() {
-	if j.active != nil && j.active.bytes() >= j.segmentBytes {
+	s := j.active
+	if s == nil {
+		return
+	}
+	full := len(s.slab) > 0 && s.bytes() >= j.segmentBytes
+	if full || s.logged() >= max(minSegmentLog, segmentLog*int64(j.segmentBytes)) || len(s.files) >= maxSegmentFiles {
 		j.seal()
 	}
 }
 
-// seal ends the active segment, if it has messages: it is the filer's from now on.
+// seal ends the active segment, if it has commits: it is the filer's from now on.
 // The writer calls it between two commits.
 func (j *journal) seal() {
-	if j.active == nil || len(j.active.slab) == 0 {
+	if j.active == nil || j.active.first == 0 {
 		return
 	}
 	j.mu.Lock()
@@ -63,10 +78,16 @@ func (j *journal) seal() {
 // message adds a message to the commit that is being made. It waits for the filer
 // where all segments are full.
 func (j *journal) message(chat, index int64, m *message) {
+	j.ready().append(chat, index, m)
+}
+
+// ready returns the segment that the commit belongs to which is being made. It waits as
+// message does.
+func (j *journal) ready() *segment {
 	if j.active == nil {
 		j.activate()
 	}
-	j.active.append(chat, index, m)
+	return j.active
 }
 
 func (j *journal) activate() {
@@ -98,13 +119,8 @@ func (j *journal) drop() {
 	}
 }
 
-// commit shows the pending messages, which commit number has made durable.
-func (j *journal) commit(number uint64) error {
-	if len(j.pending()) == 0 {
-		return nil
-	}
-	return j.active.commit(number)
-}
+// commit shows the pending messages, if there are any, which commit number has made durable.
+func (j *journal) commit(number uint64) error { return j.ready().commit(number) }
 
 // sealed returns the oldest segment that waits to be filed, and waits for one;
 // nil: the journal is closed.
@@ -178,6 +194,14 @@ func (j *journal) close() {
 	j.spare, j.segments, j.active = nil, nil, nil
 }
 
+// files returns those of the log that the segments have.
+func (j *journal) files() (files []*logFile) {
+	for _, s := range j.segments {
+		files = append(files, s.files...)
+	}
+	return files
+}
+
 // held is what the journal had at some moment, and what its last segment got since.
 // It must be released.
 type held struct {
@@ -214,50 +238,91 @@ func (h held) newest(chat int64) (index, time int64, err error) {
 	return 0, 0, nil
 }
 
-// journalKey is where the messages of a commit stand on disk, one record after the
-// other.
+// restore takes a commit's messages in that were read back, whatever memory it takes:
+// before all of the log is accepted, nothing is filed.
+func (j *journal) restore(number uint64, messages []byte) error {
+	j.begin()
+	s := j.ready()
+	s.slab = append(s.slab, messages...)
+	if err := j.commit(number); err != nil {
+		return errors.Join(errLog, err)
+	}
+	return nil
+}
+
+// recover reads the log back, as the writer: the messages that are not filed into
+// segments, and what else is written by commits newer than flushed into unflushed. See
+// commitLog.recover.
+func (j *journal) recover(l *commitLog, found filed, flushed uint64, goOn bool, unflushed *pebble.Batch) (recovery, error) {
+	first := found.unfiled(math.MaxUint64)
+	use := func(r *commitRecord) error {
+		if r.number > flushed && len(r.writes) > 0 {
+			var writes pebble.Batch
+			if err := errors.Join(writes.SetRepr(r.writes), unflushed.Apply(&writes, nil)); err != nil {
+				return errors.Join(errLog, err)
+			}
+		}
+		if r.number < first {
+			return nil
+		}
+		return j.restore(r.number, r.messages)
+	}
+	own := func(f *logFile, last uint64) bool {
+		if last < first {
+			return false
+		}
+		s := j.ready()
+		s.files = append(s.files, f)
+		return true
+	}
+	return l.recover(found.commit, goOn, use, own)
+}
+
+// journalKey is where former formats, up to 6, kept the messages of a commit that were not
+// filed yet.
 func journalKey(number uint64) []byte {
 	return binary.BigEndian.AppendUint64([]byte{journalPrefix}, number)
 }
 
-var errJournal = errors.New("its journal is damaged")
+// recoverFormer reads back the journal that a former format had in Pebble. What a takeover
+// that a crash ended has left of a log is of no use; the log of a newer program is an error.
+func (j *journal) recoverFormer(l *commitLog, from pebble.Reader, first, last uint64) (recovery, error) {
+	use := func(*commitRecord) error { return nil }
+	rec, err := l.recover(math.MaxUint64, true, use, func(*logFile, uint64) bool { return false })
+	if err == nil && rec.found && !rec.restated {
+		err = errNewerLog
+	}
+	if err == nil {
+		err = formerJournal(from, first, last, j.restore)
+	}
+	return recovery{last: last, idle: slices.Concat(rec.idle, rec.damaged, rec.behind)}, err
+}
 
-// load reads back what is not filed, as the writer, whatever memory it takes: before
-// all of it is accepted, nothing is filed. It begins at commit first; none is newer than
-// last.
-func (j *journal) load(from pebble.Reader, first, last uint64) (err error) {
+var errNewerLog = fmt.Errorf("it is of format %d, but the file %q says that it is of an older one", formatVersion, formatFile)
+
+// formerJournal calls use with the messages of each commit that a former format did
+// not file, from commit first on; none is newer than last.
+func formerJournal(from pebble.Reader, first, last uint64, use func(number uint64, messages []byte) error) error {
 	it, err := iterate(from, journalKey(first), []byte{journalPrefix + 1})
 	if err != nil {
 		return err
 	}
 	defer closeWalk(it)
 	for ok := it.First(); ok; ok = it.Next() {
-		if err := j.loadCommit(it, last); err != nil {
-			return fmt.Errorf("commit %x: %w", it.Key()[1:], err)
+		key := it.Key()
+		value, err := it.ValueAndErr()
+		switch {
+		case err != nil:
+		case len(key) != journalKeyBytes || len(value) == 0 || value[0] != recordVersion:
+			err = errors.Join(errLog, errRecord)
+		case binary.BigEndian.Uint64(key[1:]) > last:
+			err = fmt.Errorf("%w: it is newer than the last commit, %d", errLog, last)
+		default:
+			err = use(binary.BigEndian.Uint64(key[1:]), value[1:])
+		}
+		if err != nil {
+			return fmt.Errorf("commit %x: %w", key[1:], err)
 		}
 	}
 	return it.Error()
-}
-
-func (j *journal) loadCommit(it *pebble.Iterator, last uint64) error {
-	value, err := it.ValueAndErr()
-	if err != nil {
-		return err
-	}
-	if len(it.Key()) != journalKeyBytes || len(value) == 0 || value[0] != recordVersion {
-		return errors.Join(errJournal, errRecord)
-	}
-	number := binary.BigEndian.Uint64(it.Key()[1:])
-	if number > last {
-		return fmt.Errorf("%w: it is newer than the last commit, %d", errJournal, last)
-	}
-	j.begin()
-	if j.active == nil {
-		j.activate()
-	}
-	j.active.slab = append(j.active.slab, value[1:]...)
-	if err := j.commit(number); err != nil {
-		return errors.Join(errJournal, err)
-	}
-	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -227,7 +228,7 @@ func TestMessagesAreFoundWhileTheyAreFiled(t *testing.T) {
 	db := s.shards[s.ShardOf(7)].db
 	files := 0
 	walk := view{
-		now:     filingReader{db.pebble, func() { fileAll(t, s); files++ }},
+		from:    filingReader{db.pebble, func() { fileAll(t, s); files++ }},
 		journal: db.journal,
 	}.messages()
 	defer walk.close()
@@ -243,25 +244,6 @@ func TestMessagesAreFoundWhileTheyAreFiled(t *testing.T) {
 	}
 	if files != 1 {
 		t.Errorf("all was filed %d times: this tests nothing", files)
-	}
-}
-
-// A snapshot shows as many messages of a chat as there are, filed or not: all of them
-// are synced, which is more than can be said of all records.
-func TestASnapshotShowsAllMessages(t *testing.T) {
-	s := openFor(t, vfs.NewMem(), withSegments(1<<20))
-	c := newClient(s)
-	c.group(7, alice)
-	taken := s.shards[s.ShardOf(7)].db.snapshot()
-	defer taken.close()
-	for i := range int64(4) {
-		if shown, err := taken.chat(7); err != nil || shown.last != i {
-			t.Errorf("the chat ends at %+v (%v), not %d", shown, err, i)
-		}
-		c.send(7, alice, "behind it")
-		if i%2 == 0 {
-			fileAll(t, s)
-		}
 	}
 }
 
@@ -299,26 +281,21 @@ func dyingInto(died chan<- error) options {
 
 func isFiling(path string) bool { return strings.Contains(path, filingSuffix) }
 
-// journalNumbers lists the commits that a database's journal has on disk.
-func journalNumbers(t *testing.T, db *database) (numbers []uint64) {
+// logNumbers lists the commits that a database's log has on disk.
+func logNumbers(t *testing.T, db *database) (numbers []uint64) {
 	t.Helper()
-	r, err := db.records(journalPrefix)
-	if err != nil {
-		t.Error(err)
+	_, err := newCommitLog(db.log.fs, db.path, false).recover(math.MaxUint64, false, func(r *commitRecord) error {
+		numbers = append(numbers, r.number)
 		return nil
-	}
-	for ; r.more; r.next() {
-		numbers = append(numbers, binary.BigEndian.Uint64(r.iter.Key()[1:]))
-	}
-	if err := r.close(); err != nil {
+	}, func(*logFile, uint64) bool { return true })
+	if err != nil {
 		t.Error(err)
 	}
 	return numbers
 }
 
-// What is filed leaves the journal on disk, and nothing else; not before it is in
-// the store.
-func TestWhatIsFiledLeavesTheJournal(t *testing.T) {
+// What is filed leaves the log, and nothing else; not before it is in the store.
+func TestWhatIsFiledLeavesTheLog(t *testing.T) {
 	d := newDisk(newCrashFS())
 	s := openFor(t, d)
 	c := newClient(s)
@@ -331,7 +308,7 @@ func TestWhatIsFiledLeavesTheJournal(t *testing.T) {
 		case op.Kind == errorfs.OpCreate && isFiling(op.Path):
 			<-file
 		case op.Kind == errorfs.OpLink && isFiling(op.Path):
-			had = append(had, journalNumbers(t, db))
+			had = append(had, logNumbers(t, db))
 		}
 		return nil
 	})
@@ -345,10 +322,10 @@ func TestWhatIsFiledLeavesTheJournal(t *testing.T) {
 		defer db.journal.mu.Unlock()
 		return !db.journal.hasSealed()
 	}, "end of the filing")
-	had = append(had, journalNumbers(t, db))
+	had = append(had, logNumbers(t, db))
 	had = slices.CompactFunc(had, slices.Equal[[]uint64]) // a filing has more than one table
-	if want := [][]uint64{{2, 3, 4, 5, 6}, {4, 5, 6}, {6}}; !slices.EqualFunc(had, want, slices.Equal[[]uint64]) {
-		t.Errorf("the journal had the commits %d, not %d", had, want)
+	if want := [][]uint64{{1, 2, 3, 4, 5, 6}, {4, 5, 6}, {6}}; !slices.EqualFunc(had, want, slices.Equal[[]uint64]) {
+		t.Errorf("the log had the commits %d, not %d", had, want)
 	}
 }
 
@@ -518,7 +495,8 @@ func TestASegmentBecomesSeveralTables(t *testing.T) {
 	}
 }
 
-// A journal that is not what was written is refused, not read as far as it goes.
+// A journal of a former format that is not what was written is refused, not read as far
+// as it goes.
 func TestADamagedJournalIsRefused(t *testing.T) {
 	record := func(chat, index int64) []byte {
 		s := newSegment(0)
@@ -546,16 +524,14 @@ func TestADamagedJournalIsRefused(t *testing.T) {
 			if db.commits != 3 {
 				t.Fatalf("%d commits", db.commits)
 			}
-			if err := db.pebble.Set(journalKey(damage.number), damage.value, pebble.Sync); err != nil {
-				t.Fatal(err)
-			}
-			closeStore(t, s)
+			plantOne(t, db, journalKey(damage.number), damage.value)
+			closeAs(t, s, 6)
 			s, err := Open(testConfig(mem))
 			if err == nil {
 				closeStore(t, s)
 				t.Fatal("it is opened")
 			}
-			if !errors.Is(err, errJournal) {
+			if !errors.Is(err, errLog) {
 				t.Errorf("it is refused for %v", err)
 			}
 			report, err := Verify(testConfig(mem), quiet)
@@ -616,9 +592,7 @@ func TestADirectoryWithoutJournalsIsTakenOver(t *testing.T) {
 	c.group(7, alice)
 	for i := range 5 {
 		m := message{sender: alice, text: codec.Text(fmt.Sprint(i + 1))}
-		if err := s.shards[s.ShardOf(7)].db.pebble.Set(messageKey(former, 7, int64(i)+1), m.append(nil), pebble.Sync); err != nil {
-			t.Fatal(err)
-		}
+		plantOne(t, s.shards[s.ShardOf(7)].db, messageKey(former, 7, int64(i)+1), m.append(nil))
 	}
 	closeAs(t, s, 2)
 	s = open(t, mem)
@@ -670,9 +644,8 @@ func TestTheFilterDeniesOnlyWhatItKnows(t *testing.T) {
 	}
 }
 
-// Where tables were not taken in, and then flushes fail until there is no memtable to
-// spare, the process ends, as it does where they fail by themselves: Pebble would wait
-// for a flush while it takes in the next tables, and everybody behind it for ever.
+// Where tables are not taken in, and then flushes fail, a filing waits for them, and once
+// writes wait for it the process ends: else everybody would wait for ever.
 func TestAFilingDoesNotHoldCommitsUp(t *testing.T) {
 	d := newDisk(newCrashFS())
 	died := make(chan error, 16)
@@ -680,6 +653,7 @@ func TestAFilingDoesNotHoldCommitsUp(t *testing.T) {
 	t.Cleanup(func() { d.on(nil) })  // but what it tries again and again must end some day
 	c := newClient(s)
 	c.group(7, alice)
+	fileAll(t, s) // or that would wait for a flush
 	var linked, failed atomic.Int64
 	d.on(func(op errorfs.Op) error {
 		switch {
@@ -694,18 +668,7 @@ func TestAFilingDoesNotHoldCommitsUp(t *testing.T) {
 	text := strings.Repeat("x", s.config.segment) // fills one
 	c.send(7, alice, text)
 	c.send(7, alice, text)
-	db := s.shards[s.ShardOf(7)].db
-	eventually(func() bool {
-		db.journal.mu.Lock()
-		defer db.journal.mu.Unlock()
-		return linked.Load() == 1 && !db.journal.hasSealed()
-	}, "a filing through the log") // and a memtable is to be flushed for it
-	for i := range memtablesPerShard - 2 {
-		c.join(7, userID(fmt.Sprint(i)), "")
-		if _, err := db.pebble.AsyncFlush(); err != nil {
-			t.Fatal(err)
-		}
-	}
+	eventually(func() bool { return linked.Load() == 1 && failed.Load() > 0 }, "a filing that waits for a flush")
 	answered, err := sendUntilItDies(t, c, text, &failed, died)
 	if !strings.Contains(err.Error(), "cannot be flushed") {
 		t.Errorf("after %d sends it died of %v", answered, err)

@@ -33,12 +33,49 @@ func (db *database) leaveOut() error {
 			return fmt.Errorf("walk the chats that have messages: %w", err)
 		}
 	}
-	// From now on the log knows as many commits as are filed.
-	db.found.commit = db.commits
-	if err := db.pebble.Set(filedKey, db.found.encode(), pebble.Sync); err != nil {
+	return db.leaveOutRefs(walk)
+}
+
+// leaveOutRefs leaves out the refs of messages that there are not, or of another's.
+func (db *database) leaveOutRefs(walk *messages) error {
+	it, err := iterate(db.pebble, []byte{refPrefix}, []byte{refPrefix + 1})
+	if err != nil {
 		return err
 	}
-	return db.pebble.Flush() // see filer.take
+	for ok := it.First(); ok && err == nil; ok = it.Next() {
+		err = db.leaveOutRef(walk, it)
+	}
+	return errors.Join(err, it.Error(), it.Close())
+}
+
+func (db *database) leaveOutRef(walk *messages, it *pebble.Iterator) error {
+	value, err := it.ValueAndErr()
+	if err != nil {
+		return err
+	}
+	index, err := decodeRef(value)
+	if err != nil {
+		return err
+	}
+	chat := int64(binary.BigEndian.Uint64(it.Key()[1:]))
+	sender := uuid.UUID(it.Key()[memberKeyBytes-16 : memberKeyBytes])
+	last, _, err := walk.last(chat)
+	if err != nil {
+		return err
+	}
+	theirs := false
+	if index <= last {
+		if err := walk.window(chat, index, index, false, func(_ int64, m *message) bool {
+			theirs = m.sender == sender
+			return true
+		}); err != nil {
+			return err
+		}
+	}
+	if theirs {
+		return nil
+	}
+	return db.pebble.Delete(it.Key(), pebble.NoSync)
 }
 
 // leaveOutOf is leaveOut for one chat, all of it or nothing.

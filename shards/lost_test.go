@@ -9,7 +9,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
@@ -30,10 +29,10 @@ func beheaded(t *testing.T, later func(c *client), adjust ...options) (fs *crash
 	}
 	shard = int(s.ShardOf(7))
 	db := s.shards[shard].db
-	if err := db.pebble.LogData(nil, pebble.Sync); err != nil {
+	if err := db.log.settle(); err != nil {
 		t.Fatal(err)
 	}
-	logs := filesWith(t, mem, mem.PathJoin(testDir, shardName(shard)), logSuffix)
+	logs := logFiles(t, mem, shardName(shard))
 	mark := mem.PathJoin(testDir, shardName(shard)+markSuffix)
 	early := readFile(t, mem, mark)
 
@@ -41,6 +40,11 @@ func beheaded(t *testing.T, later func(c *client), adjust ...options) (fs *crash
 	takeIn(t, db)
 	fs = mem.clone(0, nil)
 	writeFile(t, fs, mark, early) // as it was within 10 ms
+	for path := range logFiles(t, fs, shardName(shard)) {
+		if err := fs.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for path, text := range logs {
 		writeFile(t, fs, path, text)
 	}
@@ -57,7 +61,7 @@ func takeIn(t *testing.T, db *database) (s *segment, next filed) {
 	db.journal.seal()
 	s = db.journal.segments[0]
 	next = db.filer.next(s)
-	err := db.settle()
+	err := db.log.settle()
 	var paths []string
 	if err == nil {
 		paths, err = db.filer.write(s, next)
@@ -71,17 +75,17 @@ func takeIn(t *testing.T, db *database) (s *segment, next filed) {
 	return s, next
 }
 
-// filesWith returns the files in dir whose names end in suffix.
-func filesWith(t *testing.T, fs vfs.FS, dir, suffix string) map[string]string {
+// logFiles returns the files of a database's log.
+func logFiles(t *testing.T, fs vfs.FS, name string) map[string]string {
 	t.Helper()
-	names, err := fs.List(dir)
+	names, err := fs.List(testDir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	files := map[string]string{}
-	for _, name := range names {
-		if strings.HasSuffix(name, suffix) {
-			files[fs.PathJoin(dir, name)] = readFile(t, fs, fs.PathJoin(dir, name))
+	for _, one := range names {
+		if strings.HasPrefix(one, name+logSuffix) {
+			files[fs.PathJoin(testDir, one)] = readFile(t, fs, fs.PathJoin(testDir, one))
 		}
 	}
 	return files
@@ -90,7 +94,7 @@ func filesWith(t *testing.T, fs vfs.FS, dir, suffix string) map[string]string {
 // goOn is what docs/operating.md says of going on without what is lost.
 func goOn(t *testing.T, fs vfs.FS) {
 	t.Helper()
-	writeFile(t, fs, fs.PathJoin(testDir, formatFile), `{"format":1,"shards":2,"made":true}`)
+	writeFile(t, fs, fs.PathJoin(testDir, formatFile), fmt.Sprintf(`{"format":%d,"shards":2,"made":true}`, formatVersion))
 }
 
 // A log that lost commits whose messages are filed is refused, whatever the mark
@@ -195,7 +199,7 @@ func TestARefusedJournalIsNotFiled(t *testing.T) {
 	}
 	shard := int(s.ShardOf(7))
 	db := s.shards[shard].db
-	if err := db.pebble.Set(journalKey(db.commits), []byte{recordVersion + 1}, pebble.Sync); err != nil {
+	if err := db.log.append(db.journal.ready(), &commitRecord{after: db.commits, number: db.commits + 1, messages: []byte{1}}); err != nil {
 		t.Fatal(err)
 	}
 	closeStore(t, s)
@@ -226,9 +230,7 @@ func TestVerifyComparesWhatIsFiledWithTheJournal(t *testing.T) {
 	c.group(7, alice)
 	c.send(7, alice, "text")
 	m := message{sender: alice, text: codec.Text("another")}
-	if err := s.shards[s.ShardOf(7)].db.pebble.Set(messageKey(1, 7, 1), m.append(nil), pebble.Sync); err != nil {
-		t.Fatal(err)
-	}
+	plantOne(t, s.shards[s.ShardOf(7)].db, messageKey(1, 7, 1), m.append(nil))
 	closeStore(t, s)
 	report, err := Verify(testConfig(mem), quiet)
 	if err != nil || !strings.Contains(strings.Join(report.Faults, "\n"), "message 1 is another in the journal") {
@@ -324,15 +326,11 @@ func TestGoingOnFromFormat3(t *testing.T) {
 		if i >= 7 {
 			m.sender = bob
 		}
-		if err := db.pebble.Set(messageKey(former, 7, int64(i)+1), m.append(nil), pebble.Sync); err != nil {
-			t.Fatal(err)
-		}
+		plantOne(t, db, messageKey(former, 7, int64(i)+1), m.append(nil))
 	}
-	if err := db.pebble.Set(formerFiledKey, encodeNumber(db.commits+3), pebble.Sync); err != nil {
-		t.Fatal(err)
-	}
-	closeStore(t, s)
-	goOn(t, mem)
+	plantOne(t, db, formerFiledKey, encodeNumber(db.commits+3))
+	closeAs(t, s, 3)
+	writeFile(t, mem, mem.PathJoin(testDir, formatFile), `{"format":1,"shards":2,"made":true}`)
 	d := newDisk(mem)
 	clones := crashWhile(d, mem, isSync, func() { s = open(t, d, withSegments(1<<20)) })
 	clones = append(clones, mem)

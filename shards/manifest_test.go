@@ -146,11 +146,10 @@ func TestAManifestIsNotedOnceItIsInForce(t *testing.T) {
 // find out from.
 func TestTheLogsOfARefusedStoreStay(t *testing.T) {
 	fs, shard := crashed(t, 20)
-	logs := map[string]string{}
-	for _, path := range liveLogs(t, fs, shard) {
+	for path := range logFiles(t, fs, shard) {
 		flipTail(t, fs, path, 1)
-		logs[path] = readFile(t, fs, path)
 	}
+	logs := logFiles(t, fs, shard)
 	for range 2 {
 		if s, err := Open(testConfig(fs)); err == nil {
 			closeStore(t, s)

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cockroachdb/pebble/v2"
 	"pgregory.net/rapid"
 
 	"throng/codec"
@@ -136,7 +135,7 @@ func TestFilingsThatAreCutOffLeaveWhatTheJournalHas(t *testing.T) {
 			db.journal.active.messages([]int64{7}, 1, put),
 			small.messages([]int64{7}, 1, put),
 			put(newestKey(7), encodeNewest(noted, c.history(t, 7, alice)[noted-1].Time)),
-			b.Commit(pebble.Sync))
+			plant(db, b))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -191,7 +190,7 @@ func TestPacksBeginWithAnEpoch(t *testing.T) {
 	if err := b.Set(filedKey, so.encode(), nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Commit(pebble.Sync); err != nil {
+	if err := plant(db, b); err != nil {
 		t.Fatal(err)
 	}
 	closeAs(t, s, 5)

@@ -225,9 +225,8 @@ func (r *reader) name(chat int64, user uuid.UUID) (codec.Text, error) {
 // maxUsersShown is how many members FindChats shows of a chat.
 const maxUsersShown = 1000
 
-// findChats merges what every shard's snapshot shows of the user's chats.
+// findChats merges what every shard has of the user's chats.
 func (r *reader) findChats(b *Batch, find *Find) (Status, error) {
-	defer find.close()
 	if find.refused() || b.Budget.Spent() {
 		return Busy, nil
 	}

@@ -150,7 +150,7 @@ func TestReadsKeepToTheBudget(t *testing.T) {
 // A list of chats for a peer over its budget is Busy; and so is one that a shard
 // had no room for, wherever in the order of shards that was.
 func TestListsOfChatsThatAreRefused(t *testing.T) {
-	s := openFor(t, vfs.NewMem(), withShards(3)) // its Close tells of snapshots that are left open
+	s := openFor(t, vfs.NewMem(), withShards(3))
 	c := newClient(s)
 	c.group(7, alice)
 

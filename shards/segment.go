@@ -9,8 +9,8 @@ import (
 )
 
 // segment is a stretch of the journal in memory: the records of the messages that
-// some commits in a row wrote, and where each chat's are. Its bytes are those of the
-// journal's records on disk:
+// some commits in a row wrote, and where each chat's are. Its bytes are those that
+// the commits have in the log:
 //
 //	record   chat 8, index uvarint, bytes of the message uvarint, the message as
 //	         its value in the store
@@ -20,10 +20,11 @@ import (
 // points anywhere, so that the garbage collector has nothing to follow in it.
 type segment struct {
 	// Owned by the writer until the segment is sealed, then by the filer.
-	slab   []byte // all records, those that are not committed yet too
-	memory []byte // what slab begins with
-	first  uint64 // number of its first commit with messages; 0: none yet
-	last   uint64 // of its last one
+	slab   []byte     // all records, those that are not committed yet too
+	memory []byte     // what slab begins with
+	first  uint64     // number of its first commit; 0: none yet
+	last   uint64     // of its last one
+	files  []*logFile // of the log, that have its commits and may be freed with it
 
 	refs int // holders, the journal itself among them; guarded by journal.mu
 
@@ -93,7 +94,7 @@ func newSegment(bytes int) *segment {
 // reuse empties a segment that nobody holds.
 func (s *segment) reuse() {
 	s.slab, s.records = s.memory[:0], nil
-	s.first, s.last = 0, 0
+	s.first, s.last, s.files = 0, 0, nil
 	s.chats, s.runs = make(map[int64]tail), s.runs[:0]
 }
 
@@ -107,6 +108,14 @@ func (s *segment) free() {
 // bytes is what the segment takes, its index included. Its owner calls it.
 func (s *segment) bytes() int {
 	return len(s.slab) + tailBytes*len(s.chats) + offsetBytes*len(s.runs)
+}
+
+// logged is how many bytes of the log are its own. Its owner calls it.
+func (s *segment) logged() (bytes int64) {
+	for _, f := range s.files {
+		bytes += f.at
+	}
+	return bytes
 }
 
 // append adds a message's record, not committed yet.

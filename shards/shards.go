@@ -22,11 +22,10 @@
 //
 // An answer is published only after the sync of everything that it depends on.
 // The writer syncs a drain before it publishes any answer of it, refusals
-// included, and has at most one commit in flight, so what apply finds in the
-// store is durable, or is part of its own drain. Readers run beside the writer
-// and could see more: a message read is bounded by the chat's last index at the
-// moment when the writer took the read up, and a list of chats reads snapshots
-// that the writers took between two commits.
+// included. Nothing is in the store, or to be read of the journal, before it is
+// synced; what apply finds is durable, or part of its own drain. Readers run beside
+// the writer: a message read is bounded by the chat's last index at the moment when
+// the writer took the read up.
 //
 // # State changes are pure
 //
@@ -234,21 +233,24 @@ func (s *Store) open() error {
 	return nil
 }
 
-// accept begins to write into databases that are all whole. A directory without marks,
-// which is of format 1 or is to go on without what it has lost, is of this format only
-// once that is left out.
+// accept begins to write into databases that are all whole. The directory is of this
+// format once all of them are, and before anything is written that a program which knows
+// only their former format would not find.
 func (s *Store) accept() error {
-	if s.directory.marked {
-		if err := s.directory.finish(); err != nil {
-			return err
+	for _, a := range s.actors() {
+		if err := a.db.adopt(); err != nil {
+			return fmt.Errorf("open store %q: %w", a.db.path, err)
 		}
+	}
+	if err := s.directory.finish(); err != nil {
+		return err
 	}
 	for _, a := range s.actors() {
 		if err := a.db.accept(s.config); err != nil {
 			return fmt.Errorf("open store %q: %w", a.db.path, err)
 		}
 	}
-	return s.directory.finish()
+	return nil
 }
 
 // The directories of the databases.
@@ -276,11 +278,12 @@ func (s *Store) database(name string, memtable uint64, segment int) (*database, 
 	if err != nil {
 		return nil, err
 	}
-	if !s.directory.marked {
+	err = db.load(s.directory.former(), !s.directory.marked)
+	if err == nil && !s.directory.marked {
 		err = s.directory.write(name+markSuffix, newMarkFile(marked{commits: db.commits}))
 	}
 	if err == nil {
-		err = db.follow(s.config, !s.directory.marked)
+		err = db.follow(s.config)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %q: %w", s.databasePath(name), err), db.close())

@@ -126,25 +126,36 @@ func (v *verifier) database() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	read := view{from: db, now: db, journal: newJournal(maxSegment)}
+	read := view{from: db, journal: newJournal(maxSegment)}
 	defer read.journal.close()
-	commits, err := read.commitNumber()
-	if err != nil {
-		return err
-	}
 	so, err := read.filed()
 	if err != nil {
 		return err
 	}
-	read.noted = so.noted
-	if so.commit > commits {
-		v.fault("%v", missingCommits(commits, so.commit))
+	flushed, err := read.commitNumber()
+	if err != nil {
+		return err
 	}
-	if err := read.journal.load(db, so.unfiled(commits), commits); err != nil {
-		return fmt.Errorf("read the journal: %w", err)
+	read.noted = so.noted
+	last := flushed
+	if v.directory.former() {
+		_, err = read.journal.recoverFormer(newCommitLog(v.config.FS, path, false), db, so.unfiled(flushed), flushed)
+	} else {
+		unflushed := db.NewIndexedBatch()
+		defer func() { err = errors.Join(err, unflushed.Close()) }()
+		read.from = unflushed
+		var found recovery
+		found, err = read.journal.recover(newCommitLog(v.config.FS, path, false), so, flushed, false, unflushed)
+		last = found.last
+	}
+	if err != nil {
+		return fmt.Errorf("read the log: %w", err)
+	}
+	if known := max(flushed, so.commit); known > last {
+		v.fault("%v", missingCommits(last, known))
 	}
 	if v.directory.marked {
-		if err := checkMark(v.config.FS, path+markSuffix, commits); err != nil {
+		if err := checkMark(v.config.FS, path+markSuffix, last); err != nil {
 			v.fault("%v", err)
 		}
 	}

@@ -60,12 +60,12 @@ func TestVerifyTellsWhatDoesNotAgree(t *testing.T) {
 			mem := damageable(t)
 			s := open(t, mem)
 			fileAll(t, s)
-			db := s.shards[s.ShardOf(7)].db.pebble
-			b := db.NewBatch()
+			db := s.shards[s.ShardOf(7)].db
+			b := db.pebble.NewBatch()
 			if err := damage.change(b); err != nil {
 				t.Fatal(err)
 			}
-			if err := b.Commit(pebble.Sync); err != nil {
+			if err := plant(db, b); err != nil {
 				t.Fatal(err)
 			}
 			closeStore(t, s)

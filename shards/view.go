@@ -10,25 +10,13 @@ import (
 	"throng/codec"
 )
 
-// view is what can be read of a database: as it is, or as a snapshot of it was.
-// As it is, it shows what is committed and not yet synced too; whoever is not
-// the database's writer must know what of it is durable. Messages it shows as they
-// are, in a snapshot too: a commit's are there once it is synced.
+// view is what can be read of a database: what is committed. A commit is there once it is
+// synced, its messages a little after all else.
 type view struct {
 	from    pebble.Reader
-	now     pebble.Reader // where the filed messages are
-	journal *journal      // and the others
-	noted   bool          // see filed
+	journal *journal // has the messages that are not filed
+	noted   bool     // see filed
 }
-
-// snapshot is a view that stands still, until it is closed.
-type snapshot struct {
-	view
-	taken *pebble.Snapshot
-}
-
-// close lets the snapshot go; it cannot fail but for being closed twice.
-func (s snapshot) close() { _ = s.taken.Close() }
 
 // get calls use with key's value, valid only during the call, and reports
 // whether there is one.
@@ -78,7 +66,7 @@ func (v view) newest(chat int64) (index, time int64, err error) {
 // newestFiled returns the index and time of the newest message of a chat that is filed.
 // 0: none is noted.
 func (v view) newestFiled(chat int64) (index, time int64, err error) {
-	_, err = view{from: v.now}.get(newestKey(chat), func(value []byte) (err error) {
+	_, err = v.get(newestKey(chat), func(value []byte) (err error) {
 		index, time, err = decodeNewest(value)
 		return err
 	})

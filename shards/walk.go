@@ -94,7 +94,7 @@ func (w *messages) bound() (err error) {
 		w.it.SetBounds(w.low, w.high) // it keeps copies
 		return nil
 	}
-	w.it, err = iterate(w.view.now, w.low, w.high)
+	w.it, err = iterate(w.view.from, w.low, w.high)
 	return err
 }
 

@@ -23,25 +23,13 @@ func (w *writes) reset() {
 
 func (w *writes) message(chat, index int64, m *message) { w.journal.message(chat, index, m) }
 
-// journalRecord puts the messages into the batch, as those of commit number.
-func (w *writes) journalRecord(number uint64) error {
-	messages := w.journal.pending()
-	if len(messages) == 0 {
-		return nil
-	}
-	op := w.batch.SetDeferred(journalKeyBytes, 1+len(messages))
-	copy(op.Key, journalKey(number))
-	op.Value[0] = recordVersion
-	copy(op.Value[1:], messages)
-	return op.Finish()
-}
-
 // ref notes which message of a chat a sender's ref belongs to.
 func (w *writes) ref(key []byte, index int64) error {
 	return w.batch.Set(key, binary.AppendUvarint([]byte{recordVersion}, uint64(index)), nil)
 }
 
-// number says which commit of its database this is.
+// number says which commit of its database this is: in the tables, it tells up to which
+// commit they have what commits wrote.
 func (w *writes) number(n uint64) error {
 	return w.batch.Set(numberKey, encodeNumber(n), nil)
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"         //nolint:depguard // shards.Config.FS is one
@@ -53,8 +54,12 @@ func newSlowDisk() *slowDisk {
 func (d *slowDisk) use(_ *Config, c *shards.Config) { c.FS = d.fs }
 
 func (d *slowDisk) sync(path string) {
+	actor, _, ofLog := strings.Cut(d.fs.PathBase(path), ".log-")
+	if !ofLog {
+		return
+	}
 	d.mu.Lock()
-	h := d.hangs[d.fs.PathBase(d.fs.PathDir(path))]
+	h := d.hangs[actor]
 	d.mu.Unlock()
 	if h != nil {
 		h.begin()

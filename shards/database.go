@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -255,15 +256,16 @@ func (db *database) restate() error {
 	}
 	for _, k := range found.tail {
 		var r commitRecord
-		if !r.decode(k.record) {
-			return errRecord
+		if !k.moves || !r.decode(k.record) {
+			continue
 		}
 		r.flags &= flagRestated
 		if err := db.log.write(db.journal.ready(), &r); err != nil {
 			return err
 		}
 	}
-	return db.log.sync()
+	found.tail = slices.DeleteFunc(found.tail, func(k readBack) bool { return k.moves })
+	return errors.Join(db.log.rewrite(found.tail), db.log.sync())
 }
 
 // accept begins to write into a database that is adopted: its journal is filed, and

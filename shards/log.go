@@ -35,7 +35,9 @@ import (
 // A record that does not read is where a crash cut the log short, or is damaged. It is
 // damage where one of the same run behind it vouches for it: flagVouches says that all
 // commits before were on disk when it was written. What nothing vouches for, opening
-// writes again, since Linux forgets that a sync failed, and then shows what is not on disk.
+// writes again, since Linux forgets that a sync failed, and then shows what is not on
+// disk. New commits go into another file: what is left of a write that a crash cut short
+// stays where nothing follows on it.
 //
 // Each record names the commit before it, so that none can be missing in between.
 //
@@ -330,7 +332,9 @@ type recovery struct {
 type readBack struct {
 	number uint64
 	record []byte
-	always bool // whether or not it is vouched for
+	file   *logFile
+	at     int64
+	moves  bool // its file is damaged: it goes into another
 }
 
 var errLog = errors.New("its log is damaged")
@@ -380,7 +384,7 @@ func (rec *recovery) file(fs vfs.FS, f *logFile, goOn bool, use func(r *commitRe
 				return fmt.Errorf("commit %d: %w", r.number, err)
 			}
 			rec.last = r.number
-			rec.tail = append(rec.tail, readBack{number: r.number, record: data[at : at+r.bytes]})
+			rec.tail = append(rec.tail, readBack{number: r.number, record: data[at : at+r.bytes], file: f, at: int64(at)})
 		}
 		at += r.bytes
 	}
@@ -397,7 +401,7 @@ func (rec *recovery) file(fs vfs.FS, f *logFile, goOn bool, use func(r *commitRe
 	case err != nil:
 		rec.damaged = append(rec.damaged, f)
 		for i := range fresh {
-			fresh[i].always = true
+			fresh[i].moves = true
 		}
 	case len(fresh) == 0 || !own(f, rec.last):
 		rec.idle = append(rec.idle, f)
@@ -425,7 +429,7 @@ func (f *logFile) torn(data []byte, at int, last uint64) error {
 
 // trim forgets what need not be written again, and lets go of the file that it was read from.
 func (rec *recovery) trim() {
-	rec.tail = slices.DeleteFunc(rec.tail, func(k readBack) bool { return !k.always && k.number <= rec.vouched })
+	rec.tail = slices.DeleteFunc(rec.tail, func(k readBack) bool { return !k.moves && k.number <= rec.vouched })
 	for i := range rec.tail {
 		rec.tail[i].record = slices.Clone(rec.tail[i].record)
 	}
@@ -496,6 +500,24 @@ func readWhole(fs vfs.FS, path string) ([]byte, error) {
 		err = nil
 	}
 	return data, errors.Join(err, f.Close())
+}
+
+// rewrite writes records once more where they are, and syncs them. A crash in its midst
+// leaves of each byte what was there, which is the same.
+func (l *commitLog) rewrite(tail []readBack) error {
+	for i, k := range tail {
+		err := k.file.open(l.fs)
+		if err == nil {
+			_, err = k.file.file.WriteAt(k.record, k.at)
+		}
+		if err == nil && (i+1 == len(tail) || tail[i+1].file != k.file) {
+			err = k.file.file.SyncData()
+		}
+		if err != nil {
+			return fmt.Errorf("write commit %d to the log again: %w", k.number, err)
+		}
+	}
+	return nil
 }
 
 // remove removes files, the newest first, for good.

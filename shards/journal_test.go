@@ -374,6 +374,33 @@ func TestMessagesAreFiledWithoutLinks(t *testing.T) {
 	}
 }
 
+// Messages that are filed though their tables are not taken in are in tables all the same
+// before the log lets them go.
+func TestMessagesThatAreFiledWithoutTablesAreFlushed(t *testing.T) {
+	mem := newCrashFS()
+	d := newDisk(mem)
+	s := openFor(t, d)
+	c := newClient(s)
+	c.group(7, alice)
+	fileAll(t, s)
+	d.on(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpLink {
+			return syscall.EPERM
+		}
+		return nil
+	})
+	text := strings.Repeat("x", s.config.segment*3/5) // two fill a segment
+	for range 3 {
+		c.send(7, alice, text)
+	}
+	eventually(func() bool { tables, segments := filings(t, s, mem); return tables+segments == 0 }, "end of the filing")
+	db := s.shards[s.ShardOf(7)].db
+	eventually(func() bool { return slices.Equal(logNumbers(t, db), []uint64{4}) }, "log without what is filed")
+	if n := len(newClient(openFor(t, mem.clone(0, nil))).history(t, 7, alice)); n != 3 {
+		t.Errorf("after a crash %d messages are there", n)
+	}
+}
+
 // A filing that finds no space is tried again, and loses nothing; it is fatal once
 // writes wait for it.
 func TestAFilingThatFindsNoSpace(t *testing.T) {

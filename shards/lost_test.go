@@ -18,7 +18,16 @@ import (
 // beheaded is what a power cut leaves of a store right after it has taken in tables,
 // and then damage of its log: chat 7 of alice was there when the log was cut, and so
 // were its first messages; what came later is filed, and the log knows nothing of it.
-func beheaded(t *testing.T, later func(c *client), adjust ...options) (fs *crashFS, shard int) {
+func beheaded(t *testing.T, later func(c *client), adjust ...options) *crashFS {
+	t.Helper()
+	return behead(t, func(c *client, db *database) {
+		later(c)
+		takeIn(t, db)
+	}, adjust...)
+}
+
+// behead is beheaded where what comes later is in tables, or is not, by itself.
+func behead(t *testing.T, later func(c *client, db *database), adjust ...options) *crashFS {
 	t.Helper()
 	mem := newCrashFS()
 	s := open(t, mem, append(adjust, withSegments(1<<20))...)
@@ -27,20 +36,20 @@ func beheaded(t *testing.T, later func(c *client), adjust ...options) (fs *crash
 	for i := range 5 {
 		c.send(7, alice, fmt.Sprint(i+1))
 	}
-	shard = int(s.ShardOf(7))
+	shard := s.ShardOf(7)
 	db := s.shards[shard].db
 	if err := db.log.settle(); err != nil {
 		t.Fatal(err)
 	}
-	logs := logFiles(t, mem, shardName(shard))
-	mark := mem.PathJoin(testDir, shardName(shard)+markSuffix)
+	name := shardName(int(shard))
+	logs := logFiles(t, mem, name)
+	mark := mem.PathJoin(testDir, name+markSuffix)
 	early := readFile(t, mem, mark)
 
-	later(c)
-	takeIn(t, db)
-	fs = mem.clone(0, nil)
+	later(c, db)
+	fs := mem.clone(0, nil)
 	writeFile(t, fs, mark, early) // as it was within 10 ms
-	for path := range logFiles(t, fs, shardName(shard)) {
+	for path := range logFiles(t, fs, name) {
 		if err := fs.Remove(path); err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +58,7 @@ func beheaded(t *testing.T, later func(c *client), adjust ...options) (fs *crash
 		writeFile(t, fs, path, text)
 	}
 	closeStore(t, s)
-	return fs, shard
+	return fs
 }
 
 // takeIn files what the journal has up to where it is in the store and, still, in the
@@ -102,7 +111,7 @@ func goOn(t *testing.T, fs vfs.FS) {
 func TestALogThatEndsBeforeWhatIsFiledIsRefused(t *testing.T) {
 	for _, noSync := range []bool{false, true} {
 		t.Run(fmt.Sprint("no sync ", noSync), func(t *testing.T) {
-			fs, _ := beheaded(t, func(c *client) {
+			fs := beheaded(t, func(c *client) {
 				for i := range 3 {
 					c.send(7, alice, fmt.Sprint("later ", i+1))
 				}
@@ -131,7 +140,7 @@ func TestGoingOnLeavesOutWhatIsLost(t *testing.T) {
 	for (&Store{config: Config{Shards: testShards}}).ShardOf(other) != (&Store{config: Config{Shards: testShards}}).ShardOf(7) {
 		other++
 	}
-	fs, _ := beheaded(t, func(c *client) {
+	fs := beheaded(t, func(c *client) {
 		c.send(7, alice, "6")
 		c.join(7, bob, "Bob")
 		c.send(7, bob, "of one who is no member any more")
@@ -172,10 +181,32 @@ func TestGoingOnLeavesOutWhatIsLost(t *testing.T) {
 	closeStore(t, open(t, fs)) // from now on it opens as any other
 }
 
+// A ref whose message is lost is left out with it: else a repeat of it would be answered
+// with the message of another.
+func TestGoingOnLeavesOutRefs(t *testing.T) {
+	fs := behead(t, func(c *client, db *database) {
+		c.one(sendOp(7, alice, "lost", "ref"))
+		if err := db.pebble.Flush(); err != nil { // the ref is in a table
+			t.Fatal(err)
+		}
+	})
+	expectRefusedLog(t, fs, "the last 1 of 7 commits that were synced are missing")
+	goOn(t, fs)
+	s := open(t, fs)
+	c := newClient(s)
+	c.join(7, bob, "")
+	c.send(7, bob, "of another")
+	if a := c.one(sendOp(7, alice, "again", "ref")).Answer; a.Status != OK || a.Index != 7 {
+		t.Errorf("a repeat of what is lost is answered with message %d (%s)", a.Index, a.Status.said())
+	}
+	closeStore(t, s)
+	expectVerified(t, fs)
+}
+
 // What the log lost must be left out while the journal still has of a chat what comes
 // before what is filed of it.
 func TestGoingOnGivesNoIndexTwice(t *testing.T) {
-	fs, _ := beheaded(t, func(c *client) { c.send(7, alice, "6") })
+	fs := beheaded(t, func(c *client) { c.send(7, alice, "6") })
 	goOn(t, fs)
 	s := openFor(t, fs)
 	c := newClient(s)
@@ -294,7 +325,7 @@ func crashWhile(d *disk, fs *crashFS, at func(errorfs.OpKind) bool, do func()) [
 // would have saved who sent it, did not come to its end between them.
 func beheadedTwice(t *testing.T) *crashFS {
 	t.Helper()
-	fs, _ := beheaded(t, func(c *client) {
+	fs := beheaded(t, func(c *client) {
 		c.join(7, bob, "Bob")
 		for i := range 3 {
 			c.send(7, bob, fmt.Sprint("lost ", i))

@@ -29,12 +29,12 @@ var table = []sabotage{
 	},
 	{
 		"commit without a sync", "A commit is synced.",
-		"shards/database.go", "sync := pebble.Sync\n", "sync := pebble.NoSync\n",
+		"shards/log.go", "\tif l.noSync {\n", "\tif !l.noSync {\n",
 		shardsTests, "TestCrashesUnderLoad",
 	},
 	{
 		"a failed sync is passed over", "A log that is not written or not synced ends the process.",
-		"shards/logfs.go", "\t\tdie(fs.fatal, fmt.Errorf(\"%s: %w\", what, err))\n", "\t\t_ = fmt.Errorf(\"%s: %w\", what, err)\n\t\treturn nil\n",
+		"shards/log.go", "\t\treturn fmt.Errorf(\"sync the log: %w\", err)\n", "\t\treturn nil\n",
 		shardsTests, "TestAFailedCommitIsFatal",
 	},
 	{
@@ -43,8 +43,8 @@ var table = []sabotage{
 		shardsTests, "TestFatalEndsWhoeverCalledIt",
 	},
 	{
-		"lists show what is not synced", "A list of chats shows only what is durable.",
-		"shards/database.go", "return snapshot{view{from: taken,", "return snapshot{view{from: db.pebble,",
+		"a commit is applied before it is synced", "Nothing is in the store, where lists of chats find it, before it is synced.",
+		"shards/database.go", "\tif err := db.log.append(db.journal.ready(), &r); err != nil {\n", "\tif !w.batch.Empty() {\n\t\tif err := db.pebble.Apply(w.batch, pebble.NoSync); err != nil {\n\t\t\treturn err\n\t\t}\n\t\tw.batch = db.pebble.NewBatch()\n\t}\n\tif err := db.log.append(db.journal.ready(), &r); err != nil {\n",
 		shardsTests, "TestNobodySeesWhatIsNotSynced",
 	},
 	{
@@ -153,9 +153,9 @@ var table = []sabotage{
 		shardsTests, "TestWhatIsFiledIsNotFiledAgain",
 	},
 	{
-		"what is filed stays in the journal", "What is filed leaves the journal, after a crash too.",
+		"a former journal stays", "The journal that a former format had in Pebble is gone once it is filed.",
 		"shards/database.go", "if found && err == nil {", "if found && err != nil {",
-		shardsTests, "TestWhatIsFiledIsNotFiledAgain",
+		shardsTests, "TestAFormerJournalIsForgotten",
 	},
 	{
 		"filed in name first", "A message is in the store before it counts as filed.",
@@ -169,7 +169,7 @@ var table = []sabotage{
 	},
 	{
 		"filing begins before the format says so", "Nothing is filed before all databases are found to be whole.",
-		"shards/shards.go", "\t\terr = db.follow(s.config, !s.directory.marked)\n", "\t\terr = db.follow(s.config, !s.directory.marked)\n\t\tif err == nil && s.directory.marked {\n\t\t\tdb.filer = startFiler(db, s.config.FS)\n\t\t\tdb.journal.fileAll()\n\t\t\tdb.filer.close()\n\t\t}\n",
+		"shards/shards.go", "\t\terr = db.follow(s.config)\n", "\t\terr = db.follow(s.config)\n\t\tif err == nil && s.directory.marked {\n\t\t\tdb.filer = startFiler(db, s.config.FS)\n\t\t\tdb.journal.fileAll()\n\t\t\tdb.filer.close()\n\t\t}\n",
 		shardsTests, "TestTheFormatIsWrittenFirst",
 	},
 	{
@@ -221,12 +221,12 @@ var table = []sabotage{
 	// The journal.
 	{
 		"pending messages are shown", "The journal shows only what is durable.",
-		"shards/database.go", "w.journalRecord(number), db.pebble.Apply(", "w.journalRecord(number), db.journal.commit(number), db.pebble.Apply(",
+		"shards/database.go", "\tif err := db.log.append(db.journal.ready(), &r); err != nil {\n", "\tif err := db.journal.commit(number); err != nil {\n\t\treturn err\n\t}\n\tif err := db.log.append(db.journal.ready(), &r); err != nil {\n",
 		shardsTests, "TestNobodySeesWhatIsNotSynced",
 	},
 	{
 		"the journal is not read", "Opening reads what is not filed.",
-		"shards/database.go", "if err := db.journal.load(db.pebble, db.found.unfiled(db.commits), db.commits); err != nil {", "if err := error(nil); err != nil {",
+		"shards/journal.go", "\t\treturn j.restore(r.number, r.messages)\n", "\t\treturn nil\n",
 		shardsTests, "TestStoreAgainstModel",
 	},
 	{
@@ -236,7 +236,7 @@ var table = []sabotage{
 	},
 	{
 		"a journal ahead of its commits", "A journal that is newer than the last commit is refused.",
-		"shards/journal.go", "if number > last {", "if number > last+1000 {",
+		"shards/journal.go", "case binary.BigEndian.Uint64(key[1:]) > last:", "case binary.BigEndian.Uint64(key[1:]) > last+1000:",
 		shardsTests, "TestADamagedJournalIsRefused",
 	},
 	{
@@ -250,24 +250,19 @@ var table = []sabotage{
 		shardsTests, "TestNothingIsLeftOfAPanic",
 	},
 	{
-		"commits are deleted before their messages are filed", "A commit stays in the journal until its messages are in the store.",
-		"shards/filing.go", "\terr := f.db.pebble.Ingest(", "\t_ = f.db.pebble.DeleteRange(journalKey(s.first), journalKey(s.last+1), pebble.NoSync)\n\terr := f.db.pebble.Ingest(",
-		shardsTests, "TestWhatIsFiledLeavesTheJournal",
+		"the log is freed before its messages are filed", "A commit stays in the log until its messages are in the store.",
+		"shards/filing.go", "\terr := f.db.pebble.Ingest(", "\t_ = f.db.log.free(s.files)\n\terr := f.db.pebble.Ingest(",
+		shardsTests, "TestWhatIsFiledLeavesTheLog",
 	},
 	{
-		"commits are deleted though a filing failed", "A filing that fails deletes nothing.",
-		"shards/filing.go", "\tif err == nil {\n\t\terr = f.db.pebble.DeleteRange(journalKey(s.first), journalKey(s.last+1), pebble.NoSync)\n\t}\n", "\terr = errors.Join(err, f.db.pebble.DeleteRange(journalKey(s.first), journalKey(s.last+1), pebble.NoSync))\n",
+		"the log is freed though a filing failed", "A filing that fails frees nothing.",
+		"shards/filing.go", "\tif err != nil {\n\t\tf.remove(paths)\n", "\tif err != nil {\n\t\t_ = f.db.log.free(s.files)\n\t\tf.remove(paths)\n",
 		shardsTests, "TestAFilingThatFindsNoSpace",
 	},
 	{
-		"a commit too many is deleted", "Only the commits of the filed segment leave the journal.",
-		"shards/filing.go", "journalKey(s.last+1), pebble.NoSync)", "journalKey(s.last+2), pebble.NoSync)",
-		shardsTests, "TestWhatIsFiledLeavesTheJournal",
-	},
-	{
-		"a filed commit stays", "All commits of the filed segment leave the journal.",
-		"shards/filing.go", "journalKey(s.last+1), pebble.NoSync)", "journalKey(s.last), pebble.NoSync)",
-		shardsTests, "TestWhatIsFiledLeavesTheJournal",
+		"a filed segment stays in the log", "The files of a filed segment are freed.",
+		"shards/filing.go", "f.db.log.free(s.files)", "f.db.log.free(nil)",
+		shardsTests, "TestWhatIsFiledLeavesTheLog",
 	},
 	{
 		"no other way to file", "Where tables are not taken in, their messages are filed all the same.",
@@ -275,9 +270,14 @@ var table = []sabotage{
 		shardsTests, "TestMessagesAreFiledWithoutLinks",
 	},
 	{
-		"tables that are not taken in are forgotten", "What is not taken in as a table is written through the log.",
-		"shards/filing.go", "\treturn f.put(s, next)\n", "\treturn nil\n",
+		"tables that are not taken in are forgotten", "What is not taken in as a table is written into a memtable.",
+		"shards/filing.go", "\tif err := f.put(s, next); err != nil {\n\t\treturn err\n\t}\n\treturn f.flush()\n", "\treturn nil\n",
 		shardsTests, "TestMessagesAreFiledWithoutLinks",
+	},
+	{
+		"a filing without tables is not flushed", "The log is freed once what was filed is in tables.",
+		"shards/filing.go", "\treturn f.flush()\n", "\treturn nil\n",
+		shardsTests, "TestMessagesThatAreFiledWithoutTablesAreFlushed",
 	},
 	{
 		"writes wait for what is never filed", "A filing that fails while writes wait ends the process.",
@@ -296,8 +296,13 @@ var table = []sabotage{
 	},
 	{
 		"what the log may lose is filed", "Only what is durable is filed.",
-		"shards/database.go", "\treturn db.pebble.LogData(nil, pebble.Sync)\n", "\treturn nil\n",
+		"shards/filing.go", "\terr := f.db.log.settle() // with syncs off\n", "\tvar err error\n",
 		shardsTests, "TestNothingIsFiledThatTheLogMayLose",
+	},
+	{
+		"what the log may lose is flushed", "Only what is durable is flushed.",
+		"shards/background.go", "if err := fs.log.settle(); err != nil {", "if err := error(nil); err != nil {",
+		shardsTests, "TestNothingIsFlushedThatTheLogMayLose",
 	},
 	{
 		"a journal behind its tables", "Where the log has lost its end, what is filed counts, and not the journal.",
@@ -316,12 +321,12 @@ var table = []sabotage{
 	},
 	{
 		"a log behind its tables", "A log that has fewer commits than are filed is refused.",
-		"shards/database.go", "if db.found.commit > db.commits && !newMark {", "if db.found.commit > db.commits && newMark {",
+		"shards/database.go", "\t\tif !goOn {\n\t\t\treturn missingCommits(", "\t\tif false {\n\t\t\treturn missingCommits(",
 		shardsTests, "TestALogThatEndsBeforeWhatIsFiledIsRefused",
 	},
 	{
-		"a refused store is filed", "Nothing is filed before all of the journal is accepted.",
-		"shards/database.go", "\tif err := db.journal.load(db.pebble, db.found.unfiled(db.commits), db.commits); err != nil {", "\tdb.filer = startFiler(db, c.FS)\n\tif err := db.journal.load(db.pebble, db.found.unfiled(db.commits), db.commits); err != nil {",
+		"a refused store is filed", "Nothing is filed before all of the log is accepted.",
+		"shards/database.go", "\t\tdb.opening.recovery, err = db.journal.recover(", "\t\tdb.filer = startFiler(db, db.log.fs)\n\t\tdb.opening.recovery, err = db.journal.recover(",
 		shardsTests, "TestARefusedJournalIsNotFiled",
 	},
 	{
@@ -331,13 +336,8 @@ var table = []sabotage{
 	},
 	{
 		"an iterator older than the journal", "Who reads holds the journal before the store.",
-		"shards/walk.go", "func (w *messages) open() { w.held = w.view.journal.hold() }", "func (w *messages) open() {\n\tw.it, _ = iterate(w.view.now, []byte{messagePrefix}, []byte{messagePrefix + 1})\n\tw.held = w.view.journal.hold()\n}",
+		"shards/walk.go", "func (w *messages) open() { w.held = w.view.journal.hold() }", "func (w *messages) open() {\n\tw.it, _ = iterate(w.view.from, []byte{messagePrefix}, []byte{messagePrefix + 1})\n\tw.held = w.view.journal.hold()\n}",
 		shardsTests, "TestMessagesAreFoundWhileTheyAreFiled",
-	},
-	{
-		"a snapshot of messages", "A list of chats shows all messages, filed since or not.",
-		"shards/database.go", "now: db.now, journal", "now: taken, journal",
-		shardsTests, "TestASnapshotShowsAllMessages",
 	},
 	{
 		"the filter denies messages", "A filter denies only what it knows.",
@@ -345,9 +345,84 @@ var table = []sabotage{
 		shardsTests, "TestTheFilterDeniesOnlyWhatItKnows",
 	},
 	{
-		"a journal in an older format", "A directory says that it has journals before it has one.",
-		"shards/directory.go", "if d.made && d.format == formatVersion {", "if d.made && d.marked {",
+		"a log in an older format", "A directory says that it has a log before it has one.",
+		"shards/directory.go", "if d.made && d.marked && d.format == formatVersion {", "if d.made && d.marked {",
 		shardsTests, "TestADirectoryWithoutJournalsIsTakenOver",
+	},
+	{
+		"damage is taken for a crash", "A record that does not read is damage where one behind it vouches for it.",
+		"shards/log.go", "r.flags&flagVouches != 0 && r.number > last {", "r.flags&flagVouches != 0 && r.number > last+1000 {",
+		shardsTests, "TestAFlipInTheLogIsFound",
+	},
+	{
+		"a commit is missing in between", "Each commit in the log follows on the one before it.",
+		"shards/log.go", "\t\tif r.after > rec.last {\n", "\t\tif r.after > rec.last+1000 {\n",
+		shardsTests, "TestAMissingFileOfTheLogIsFound",
+	},
+	{
+		"what a failed sync left counts", "What nothing vouches for is written again before anything depends on it.",
+		"shards/log.go", "\t\t\t_, err = k.file.file.WriteAt(k.record, k.at)\n", "\t\t\t_ = k.at\n",
+		shardsTests, "TestWhatAFailedSyncLeftIsWrittenAgain",
+	},
+	{
+		"a record vouches for what is not synced", "A record vouches only for what was on disk when it was written.",
+		"shards/log.go", "\tl.settled = false\n", "",
+		shardsTests, "TestTheLogAgainstModel",
+	},
+	{
+		"freed files keep what they had", "What is left in a file that is free is not read.",
+		"shards/log.go", "f.file.WriteAt(make([]byte, recordHeader), 0)", "f.file.WriteAt(nil, 0)",
+		shardsTests, "TestTheFilesOfTheLogAreBounded",
+	},
+	{
+		"a new file of the log has no durable name", "The name of a file is durable before the first commit in it.",
+		"shards/log.go", "\tif err == nil && made {\n", "\tif err == nil && !made {\n",
+		shardsTests, "TestNewDirectoriesSurviveACrash",
+	},
+	{
+		"a file is begun before the one before is synced", "With syncs off, no file of the log is behind one that is not synced.",
+		"shards/log.go", "\tif err := l.end(); err != nil {\n\t\treturn err\n\t}\n\tl.mu.Lock()", "\tl.mu.Lock()",
+		shardsTests, "TestTheLogAgainstModel",
+	},
+	{
+		"what commits wrote is not flushed", "The log is freed once what its commits wrote is in tables.",
+		"shards/database.go", "\t\tdb.wrote.Store(true) // not before, or a flush would be taken for one of it\n", "",
+		shardsTests, "TestALogWithoutMessagesIsFreed",
+	},
+	{
+		"a log without messages without a limit", "A segment is filed where it has much of the log, too.",
+		"shards/journal.go", "s.logged() >= max(minSegmentLog,", "s.logged() >= 1000*max(minSegmentLog,",
+		shardsTests, "TestALogWithoutMessagesIsFreed",
+	},
+	{
+		"openings without a limit", "A segment has a bounded number of files.",
+		"shards/journal.go", "len(s.files) >= maxSegmentFiles {", "len(s.files) >= 1000*maxSegmentFiles {",
+		shardsTests, "TestTheFilesOfTheLogAreBounded",
+	},
+	{
+		"the log of a newer program is left out", "A store whose log is newer than its format is refused.",
+		"shards/journal.go", "if err == nil && rec.found && !rec.restated {", "if err == nil && rec.found && !rec.restated && last > 1000 {",
+		shardsTests, "TestALogThatIsNewerThanTheFormatIsRefused",
+	},
+	{
+		"a takeover leaves the journal where it was", "What a former format had in Pebble is in the log before the format says so.",
+		"shards/database.go", "\tif found.former {\n\t\tfound.last = found.commit\n", "\tif found.former {\n\t\tfound.last, db.commits = found.commit, 0\n",
+		shardsTests, "TestATakeoverThatIsInterrupted",
+	},
+	{
+		"what is lost is not bridged", "After what is lost, or has no messages, the log ends with the last commit.",
+		"shards/database.go", "\tif err == nil && found.last < db.commits {\n", "\tif err == nil && found.last > db.commits {\n",
+		shardsTests, "TestGoingOnLeavesOutWhatIsLost",
+	},
+	{
+		"the log ends before what is lost is left out", "A store that goes on leaves out what is lost, whenever that is interrupted.",
+		"shards/database.go", "\tif err == nil && !found.unflushed.Empty() {\n", "\tif err == nil && found.last < db.commits {\n\t\terr = db.bridge()\n\t\tfound.last = db.commits\n\t}\n\tif err == nil && !found.unflushed.Empty() {\n",
+		shardsTests, "TestACrashWhileItIsLeftOut",
+	},
+	{
+		"refs of lost messages stay", "Who goes on without the end of the log keeps no ref of a message that is lost.",
+		"shards/lost.go", "\treturn db.leaveOutRefs(walk)\n", "\treturn nil\n",
+		shardsTests, "TestGoingOnLeavesOutRefs",
 	},
 
 	// Indexes and order.
@@ -368,7 +443,7 @@ var table = []sabotage{
 	},
 	{
 		"messages are not written", "What is acknowledged is in the commit.",
-		"shards/writes.go", "if len(messages) == 0 {", "if len(messages) >= 0 {",
+		"shards/database.go", ", messages: db.journal.pending()}", "}",
 		shardsTests, "TestScripts",
 	},
 	{

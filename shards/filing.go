@@ -175,8 +175,8 @@ func (f *filer) next(s *segment) filed {
 
 // weight returns for how many segments a sealed one counts in what fills an epoch.
 func (s *segment) weight() int {
-	messages, chats := 0, max(1, len(s.chats))
-	for _, t := range s.chats {
+	messages, chats := 0, max(1, len(s.tails))
+	for _, t := range s.tails {
 		messages += int(t.count)
 	}
 	return max(1, epochSegments*messages/(epochPerChat*chats), epochSegments*s.bytes()/(epochBytesPerChat*chats))
@@ -382,7 +382,7 @@ func (s *segment) messages(chats []int64, epoch uint32, use func(key, value []by
 	)
 	n := 0
 	for _, chat := range chats {
-		t := s.chats[chat]
+		t, _ := s.tail(chat)
 		offsets = s.offsets(offsets[:0], t, 0, t.count)
 		for i, fetched := 0, 0; i < len(offsets); {
 			if ahead := min(i+fetchAhead, len(offsets)); fetched < min(i+packMessages, ahead) {

@@ -243,8 +243,11 @@ func (h held) newest(chat int64) (index, time int64, err error) {
 func (j *journal) restore(number uint64, messages []byte) error {
 	j.begin()
 	s := j.ready()
-	s.slab = append(s.slab, messages...)
-	if err := j.commit(number); err != nil {
+	err := s.restore(messages)
+	if err == nil {
+		err = j.commit(number)
+	}
+	if err != nil {
 		return errors.Join(errLog, err)
 	}
 	return nil

@@ -15,8 +15,8 @@ import (
 )
 
 // A mark file stands beside each database and says how far its commits, and its
-// MANIFEST, were synced at least. Pebble cannot tell a file that a crash cut short
-// from one whose end is damaged: it drops the end of both. A database that knows
+// MANIFEST, were synced at least. Nobody can tell a file that a crash cut short
+// from one whose end is damaged: the end of both is dropped. A database that knows
 // fewer commits than its mark, or whose MANIFEST is another, was not cut by a
 // crash, and is refused.
 //

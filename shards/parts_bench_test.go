@@ -54,7 +54,8 @@ func BenchmarkSegmentFind(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		chat := rand.Int64N(partChats) + 1
-		last := s.chats[chat].last()
+		t, _ := s.tail(chat)
+		last := t.last()
 		var records []byte
 		var m message
 		offsets, records, _ = s.find(offsets[:0], chat, last-19, last)

@@ -19,7 +19,6 @@ import (
 //	'm' chat 8, user 16    → a member of it
 //	'r' chat 8, user 16, ref → the last message that the user sent with that ref
 //	'u' user 16, chat 8    → nothing: the user is a member of the chat
-//	'j' commit 8           → the messages of a commit that are not filed yet
 //	'v'                    → how far messages are filed: see filed
 //	'w' chat 8, epoch 4    → nothing: the epoch has messages of the chat
 //	'x' epoch 4, inverted, chat 8, index 8 → messages of the chat from that index on: a pack
@@ -29,12 +28,16 @@ import (
 //	't' chat 8, index 8    → a message of the chat: of what is filed, the oldest
 //	's'                    → the number of the last commit whose messages are filed
 //
+//	in a shard, from formats 3 to 6
+//	'j' commit 8           → the messages of a commit that are not filed yet
+//
 //	among the accounts
 //	'i' user 16            → an account, found by its id
 //	'k' mac 32             → an account, found by its token's HMAC
 //
 //	in both
-//	'n'                    → the number of the last commit, see mark.go
+//	'n'                    → the number of the last commit whose writes are here; before
+//	                         format 7, of the last commit
 //
 // Every value begins with its version. A newer one is an error, never a guess.
 //

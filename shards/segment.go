@@ -20,18 +20,27 @@ import (
 // points anywhere, so that the garbage collector has nothing to follow in it.
 type segment struct {
 	// Owned by the writer until the segment is sealed, then by the filer.
-	slab   []byte     // all records, those that are not committed yet too
-	memory []byte     // what slab begins with
-	first  uint64     // number of its first commit; 0: none yet
-	last   uint64     // of its last one
-	files  []*logFile // of the log, that have its commits and may be freed with it
+	slab    []byte     // all records, those that are not committed yet too
+	entries []entry    // of its pending end
+	memory  []byte     // what slab begins with
+	first   uint64     // number of its first commit; 0: none yet
+	last    uint64     // of its last one
+	files   []*logFile // of the log, that have its commits and may be freed with it
 
 	refs int // holders, the journal itself among them; guarded by journal.mu
 
 	mu      sync.RWMutex
-	records []byte         // the committed part of slab
-	chats   map[int64]tail // what it has of each chat
-	runs    []uint32       // see tail
+	records []byte           // the committed part of slab
+	chats   map[int64]uint32 // which of tails is a chat's
+	tails   []tail           // what it has of each chat
+	runs    []uint32         // see tail
+}
+
+// entry is what the index is to note of a record: whose and which message it is, and
+// where.
+type entry struct {
+	chat, index int64
+	at          uint32
 }
 
 // tail says where a segment has a chat's messages: count of them, with the indexes
@@ -53,7 +62,7 @@ const (
 	firstRun  = 2    // offsets
 	maxRun    = 1024 // offsets
 
-	// tailBytes is what a chat costs in the map of tails, offsetBytes what a number in
+	// tailBytes is what a chat costs in chats and tails, offsetBytes what a number in
 	// runs does.
 	tailBytes   = 60
 	offsetBytes = 4
@@ -93,9 +102,9 @@ func newSegment(bytes int) *segment {
 
 // reuse empties a segment that nobody holds.
 func (s *segment) reuse() {
-	s.slab, s.records = s.memory[:0], nil
+	s.slab, s.records, s.entries = s.memory[:0], nil, s.entries[:0]
 	s.first, s.last, s.files = 0, 0, nil
-	s.chats, s.runs = make(map[int64]tail), s.runs[:0]
+	s.chats, s.tails, s.runs = make(map[int64]uint32), s.tails[:0], s.runs[:0]
 }
 
 // free gives its memory back; nobody may hold it.
@@ -121,6 +130,7 @@ func (s *segment) logged() (bytes int64) {
 // append adds a message's record, not committed yet.
 func (s *segment) append(chat, index int64, m *message) {
 	size := m.size()
+	s.entries = append(s.entries, entry{chat, index, uint32(len(s.slab))})
 	s.slab = binary.BigEndian.AppendUint64(s.slab, uint64(chat))
 	s.slab = binary.AppendUvarint(s.slab, uint64(index))
 	s.slab = binary.AppendUvarint(s.slab, uint64(size))
@@ -130,8 +140,22 @@ func (s *segment) append(chat, index int64, m *message) {
 // pending returns the records that are not committed yet.
 func (s *segment) pending() []byte { return s.slab[len(s.records):] }
 
+// restore adds records that were read back, not committed yet.
+func (s *segment) restore(records []byte) error {
+	for len(records) > 0 {
+		r, err := readRecord(records)
+		if err != nil {
+			return err
+		}
+		s.entries = append(s.entries, entry{r.chat, r.index, uint32(len(s.slab))})
+		s.slab = append(s.slab, records[:r.bytes]...)
+		records = records[r.bytes:]
+	}
+	return nil
+}
+
 // drop forgets the pending records.
-func (s *segment) drop() { s.slab = s.slab[:len(s.records)] }
+func (s *segment) drop() { s.slab, s.entries = s.slab[:len(s.records)], s.entries[:0] }
 
 // commit indexes the pending records, which commit number has made durable. On an
 // error, which only records that were read back give, the rest is left out.
@@ -140,51 +164,58 @@ func (s *segment) commit(number uint64) error {
 		s.first = number
 	}
 	s.last = number
-	for len(s.records) < len(s.slab) {
-		if err := s.commitPart(); err != nil {
+	for part := range slices.Chunk(s.entries, indexPart) {
+		if err := s.commitPart(part); err != nil {
 			return err
 		}
 	}
+	s.entries = s.entries[:0]
 	return nil
 }
 
-// commitPart indexes the first of the pending records.
-func (s *segment) commitPart() error {
+// commitPart indexes the next of the pending records.
+func (s *segment) commitPart(part []entry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at := len(s.records)
-	for n := 0; n < indexPart && at < len(s.slab); n++ {
-		r, err := readRecord(s.slab[at:])
-		if err == nil {
-			err = s.index(r.chat, r.index, uint32(at))
-		}
-		if err != nil {
+	for i := range part {
+		if err := s.index(&part[i]); err != nil {
 			return err
 		}
-		at += r.bytes
 	}
-	s.records = s.slab[:at]
+	// Their bytes end where the next part begins; nobody reads what is not indexed.
+	s.records = s.slab
 	return nil
 }
 
-// index notes that the record at offset is the chat's next message.
-func (s *segment) index(chat, index int64, offset uint32) error {
-	t, known := s.chats[chat]
-	switch {
-	case !known:
-		t = tail{first: index, run: s.addRun(0, 0)}
-	case index != t.last()+1:
-		return fmt.Errorf("message %d of chat %d follows message %d", index, chat, t.last())
+// index notes that a record is its chat's next message.
+func (s *segment) index(e *entry) error {
+	at, known := s.chats[e.chat]
+	if !known {
+		at = uint32(len(s.tails))
+		s.chats[e.chat] = at
+		s.tails = append(s.tails, tail{first: e.index, run: s.addRun(0, 0)})
+	}
+	t := &s.tails[at]
+	if e.index != t.last()+1 {
+		return fmt.Errorf("message %d of chat %d follows message %d", e.index, e.chat, t.last())
 	}
 	before := s.runs[t.run+1]
 	if t.count-before == runLength(before) {
 		t.run = s.addRun(t.run, t.count)
 		before = t.count
 	}
-	s.runs[t.run+runHeader+t.count-before] = offset
+	s.runs[t.run+runHeader+t.count-before] = e.at
 	t.count++
-	s.chats[chat] = t
 	return nil
+}
+
+// tail returns what the segment has of a chat; mu must be held while it is not sealed.
+func (s *segment) tail(chat int64) (t tail, known bool) {
+	at, known := s.chats[chat]
+	if known {
+		t = s.tails[at]
+	}
+	return t, known
 }
 
 func (s *segment) addRun(previous, before uint32) (at uint32) {
@@ -218,7 +249,7 @@ func (s *segment) offsets(offsets []uint32, t tail, from, to uint32) []uint32 {
 func (s *segment) find(offsets []uint32, chat, from, to int64) (_ []uint32, records []byte, first int64) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	t, known := s.chats[chat]
+	t, known := s.tail(chat)
 	if !known || to < t.first || from > t.last() {
 		return offsets, nil, 0
 	}
@@ -230,7 +261,7 @@ func (s *segment) find(offsets []uint32, chat, from, to int64) (_ []uint32, reco
 func (s *segment) newest(chat int64) (index, time int64, err error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	t, known := s.chats[chat]
+	t, known := s.tail(chat)
 	if !known {
 		return 0, 0, nil
 	}

@@ -43,13 +43,17 @@
 //
 // # Storage
 //
-// A message takes two steps. A commit writes all its messages as one record of the
-// database's journal and keeps them in memory, in a segment; there they are read. A
+// A message takes two steps. A commit writes all its messages, with what else it
+// writes, as one record of the database's log, and keeps them in memory, in a segment of
+// its journal; there they are read. What else it writes goes into Pebble's memtable. A
 // segment that is full is sorted by chat and index, written as tables of packs of
-// messages, and taken into the store; then its commits leave the journal:
+// messages, and taken into the store; then its part of the log is used again:
 //
-//	send ─→ segment (memory) ─┬→ journal record (log, synced) ─→ answer
-//	                          └→ full: filer ─→ sorted tables ─→ journal deleted
+//	send ─→ segment (memory) ─┬→ record of the log, synced ─→ memtable ─→ answer
+//	                          └→ full: filer ─→ sorted tables ─→ log freed
+//
+// The log is our own, Pebble's is off: messages would go through its memtable, and each
+// commit through two goroutines more (log.go).
 //
 // Tables are filed by epochs, of one segment or several: those of one Pebble
 // merges a few times, and then leaves alone, however large the store is. Reading back
@@ -58,13 +62,17 @@
 // A key for each message in place of that, which the store had before, costs a
 // search of Pebble's memtable for each of them: more than half of a send.
 //
-// The writer owns the segment that fills (journal.go, segment.go), the filer, one
-// goroutine for each database, those that are full (filing.go). Readers hold what
-// they read of either; its memory is used again when the last lets go.
+// The writer owns the segment that fills (journal.go, segment.go) and the file of the
+// log that it writes to, the filer, one goroutine for each database, the segments that are
+// full, with their files (filing.go). Readers hold what they read of either; its memory
+// is used again when the last lets go.
 //
 // Beside each database a mark says how far its commits and its MANIFEST were
 // synced, so that a log or a MANIFEST whose end is damaged is refused, not cut
 // short in silence (mark.go).
+//
+// Opening reads the logs, writes again what nothing vouches for, has Pebble flush what
+// commits wrote, and only then accepts the store: load, adopt and accept of database.
 //
 // Two types are the seam behind which the storage layout stands: writes, what
 // one commit makes durable, and view with messages, what can be read. records.go
@@ -205,7 +213,7 @@ func (s *Store) open() error {
 	}
 	s.accounts = newActor(s.config, accountsName, db, newAccounts(db.view, &s.directory.secret, plan.accounts), 0, 0)
 
-	// Opening replays what the last run had not flushed: do it side by side.
+	// Opening reads what the last run had not filed or flushed: do it side by side.
 	s.shards = make([]*actor, s.config.Shards)
 	faults := make([]error, s.config.Shards)
 	var wg sync.WaitGroup
@@ -395,8 +403,7 @@ type memoryPlan struct {
 // as much again to what the garbage collector lets gather beside them, five
 // thirty-seconds at most to the journals, and the rest to Pebble. The memtables, of
 // which a shard has at most memtablesPerShard, may fill five eighths of that, and those
-// of the accounts an eighth of that again. So a memtable has room for a segment, and
-// for what comes while that is filed: what is filed by then is not flushed.
+// of the accounts an eighth of that again.
 func planMemory(memory int64, shards int) memoryPlan {
 	caches := memory * 3 / 16
 	segment := min(memory*5/32/int64(shards)/segmentsPerShard, maxSegment)

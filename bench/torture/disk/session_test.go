@@ -3,7 +3,6 @@ package disk_test
 import (
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,9 +26,21 @@ const pause = time.Millisecond
 
 var (
 	epoch   = time.Now()
-	padding = strings.Repeat("plain words, ", mostText/13+1)
+	padding = noise(2 * mostText)
 	serial  atomic.Int64 // makes each text another one
 )
+
+// noise is letters that no compression makes much smaller: a disk is filled by what
+// tables take.
+func noise(n int) string {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
+	rng := rand.New(rand.NewPCG(1, 2))
+	text := make([]byte, n)
+	for i := range text {
+		text[i] = letters[rng.IntN(len(letters))]
+	}
+	return string(text)
+}
 
 // now is nanoseconds on the judge's clock.
 func now() int64 { return int64(time.Since(epoch)) }
@@ -92,7 +103,8 @@ func (s *session) draw() target.Op {
 	if s.rng.IntN(readOneIn) == 0 {
 		q.page = check.Page{Index: -1, Count: readCount, Dense: true}
 	} else {
-		op.Kind, op.Text = target.Send, codec.Text(fmt.Sprintf("%d %s", serial.Add(1), padding[:s.rng.IntN(mostText)]))
+		from := s.rng.IntN(mostText)
+		op.Kind, op.Text = target.Send, codec.Text(fmt.Sprintf("%d %s", serial.Add(1), padding[from:from+s.rng.IntN(mostText)]))
 		q.send = len(s.ledger.Sends)
 		s.ledger.Sends = append(s.ledger.Sends, check.Send{Began: q.began, Chat: q.chat, Hash: target.Hash(op.Text)})
 	}

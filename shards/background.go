@@ -138,9 +138,7 @@ func (fs tableFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File,
 	switch category {
 	case flushCategory:
 		time.Sleep(fs.work.flushes.wait())
-		if err := fs.log.settle(); err != nil {
-			return nil, err
-		}
+		fs.log.settle()
 	case compactionCategory:
 		time.Sleep(fs.work.compactions.wait())
 	}

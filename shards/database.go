@@ -80,6 +80,7 @@ func (p *pool) close() {
 func openDatabase(c Config, p *pool, path string, memtable uint64, segment int, mustExist bool) (*database, error) {
 	log := c.Logger.With("database", path)
 	commits := newCommitLog(c.FS, path, c.NoSync)
+	commits.fatal = c.Fatal
 	var opened atomic.Bool
 	work := newBackground(log, c.Fatal, &opened)
 	written, kept := &manifests{}, &evidence{}
@@ -110,6 +111,8 @@ func openDatabase(c Config, p *pool, path string, memtable uint64, segment int, 
 			Compression: func() *sstable.CompressionProfile { return sstable.FastestCompression },
 		}
 	}
+	// A table that is taken in over a memtable would be, with no log, in memory only.
+	options.Experimental.DisableIngestAsFlushable = func() bool { return true }
 	options.EventListener = work.listener()
 	options.EventListener.ManifestCreated = written.created
 	db, err := openPebble(path, options)
@@ -161,13 +164,12 @@ func (db *database) load(former, goOn bool) (err error) {
 	if err != nil {
 		return fmt.Errorf("read the log: %w", err)
 	}
-	if last := max(flushed, db.opening.commit); last > db.opening.last {
-		if !goOn {
-			return missingCommits(db.opening.last, last)
-		}
-		db.opening.lost = true
+	known := max(flushed, db.opening.commit, db.opening.begun)
+	db.opening.lost = known > db.opening.last
+	if db.opening.lost && !goOn {
+		return missingCommits(db.opening.last, known)
 	}
-	db.commits = max(flushed, db.opening.commit, db.opening.last)
+	db.commits = max(known, db.opening.last)
 	return nil
 }
 
@@ -234,9 +236,7 @@ func (db *database) bridge() error {
 	if err == nil {
 		err = db.journal.commit(db.commits)
 	}
-	if err == nil {
-		err = db.log.sync()
-	}
+	db.log.sync()
 	return err
 }
 
@@ -265,7 +265,8 @@ func (db *database) restate() error {
 		}
 	}
 	found.tail = slices.DeleteFunc(found.tail, func(k readBack) bool { return k.moves })
-	return errors.Join(db.log.rewrite(found.tail), db.log.sync())
+	db.log.sync()
+	return db.log.rewrite(found.tail)
 }
 
 // accept begins to write into a database that is adopted: its journal is filed, and
@@ -281,6 +282,7 @@ func (db *database) accept(c Config) error {
 		return fmt.Errorf("remove what is not needed any more: %w", err)
 	}
 	db.filer = startFiler(db, c.FS)
+	db.opening = opening{}
 	return nil
 }
 

@@ -139,11 +139,8 @@ func (f *filer) close() {
 
 // file puts a segment into the tables and gives its part of the log free.
 func (f *filer) file(s *segment) error {
-	err := f.db.log.settle() // with syncs off
-	if err == nil {
-		err = f.flush()
-	}
-	if err != nil {
+	f.db.log.settle() // with syncs off
+	if err := f.flush(); err != nil {
 		return err
 	}
 	next := f.next(s)
@@ -168,7 +165,7 @@ func (f *filer) next(s *segment) filed {
 	if next.epoch == former || !next.packed || next.bytes >= epochSegments*uint64(f.db.journal.segmentBytes) {
 		next.epoch, next.bytes = next.epoch+1, 0
 	}
-	next.commit, next.packed = s.last, true
+	next.commit, next.begun, next.packed = s.last, 0, true
 	next.bytes += uint64(s.bytes() * s.weight())
 	return next
 }
@@ -289,7 +286,7 @@ func (f *filer) put(s *segment, next filed) error {
 	batch := f.db.pebble.NewBatchWithSize(filingBatch)
 	defer func() { _ = batch.Close() }()
 	begun := next
-	begun.commit = s.first - 1
+	begun.commit, begun.begun = s.first-1, s.last
 	defer f.db.wrote.Store(true)
 	err := batch.Set(filedKey, begun.encode(), nil)
 	listed := int64(-1)    // the chat that was listed last

@@ -9,7 +9,8 @@ import (
 )
 
 // Find is one FindChats on its way through all shards: every shard contributes
-// what can be read there, and a reader of the last one merges them. All the batches that carry it point to the same Find.
+// what can be read there, and a reader of the last one merges them. All the
+// batches that carry it point to the same Find.
 type Find struct {
 	User  uuid.UUID
 	After int64 // chat ids above it

@@ -288,7 +288,8 @@ func journalKey(number uint64) []byte {
 }
 
 // recoverFormer reads back the journal that a former format had in Pebble. What a takeover
-// that a crash ended has left of a log is of no use; the log of a newer program is an error.
+// that a crash ended has left of a log is of no use: the format is written before the first
+// commit. The log of a newer program is an error.
 func (j *journal) recoverFormer(l *commitLog, from pebble.Reader, first, last uint64) (recovery, error) {
 	use := func(*commitRecord) error { return nil }
 	rec, err := l.recover(math.MaxUint64, true, use, func(*logFile, uint64) bool { return false })

@@ -296,7 +296,8 @@ func logNumbers(t *testing.T, db *database) (numbers []uint64) {
 
 // What is filed leaves the log, and nothing else; not before it is in the store.
 func TestWhatIsFiledLeavesTheLog(t *testing.T) {
-	d := newDisk(newCrashFS())
+	mem := newCrashFS()
+	d := newDisk(mem)
 	s := openFor(t, d)
 	c := newClient(s)
 	c.group(7, alice) // commit 1
@@ -326,6 +327,9 @@ func TestWhatIsFiledLeavesTheLog(t *testing.T) {
 	had = slices.CompactFunc(had, slices.Equal[[]uint64]) // a filing has more than one table
 	if want := [][]uint64{{1, 2, 3, 4, 5, 6}, {4, 5, 6}, {6}}; !slices.EqualFunc(had, want, slices.Equal[[]uint64]) {
 		t.Errorf("the log had the commits %d, not %d", had, want)
+	}
+	if n := len(newClient(openFor(t, mem.clone(0, nil))).history(t, 7, alice)); n != 5 { // nor is what else they wrote lost
+		t.Errorf("after a crash %d messages are there", n)
 	}
 }
 
@@ -608,6 +612,17 @@ func TestNothingIsFiledThatTheLogMayLose(t *testing.T) {
 	if messages == 0 {
 		t.Error("no crash has a message: this tests nothing")
 	}
+
+	s = openFor(t, mem, withoutSyncs)
+	c = newClient(s)
+	db := s.shards[s.ShardOf(1)].db
+	for n := range 4 {
+		if c.send(1, alice, "text"); n == 1 {
+			db.log.settle()
+		}
+	}
+	db.journal.fileAll() // and nothing comes after it
+	closeStore(t, open(t, mem.clone(0, nil)))
 }
 
 // A directory of format 2 has all messages in the store itself; it is of a newer format

@@ -46,6 +46,7 @@ type commitLog struct {
 	fs     vfs.FS
 	prefix string // of the paths of its files
 	noSync bool
+	fatal  func(error) // see Config.Fatal
 
 	// Owned by the writer.
 	record  []byte // memory for one
@@ -65,6 +66,7 @@ type logFile struct {
 	file  vfs.File // open for writing; nil: it is not
 	run   uint64
 	at    int64       // bytes of its records
+	named bool        // its name is on disk
 	dirty atomic.Bool // not synced
 }
 
@@ -86,7 +88,8 @@ const (
 )
 
 func newCommitLog(fs vfs.FS, path string, noSync bool) *commitLog {
-	return &commitLog{fs: fs, prefix: path + logSuffix, noSync: noSync, settled: true}
+	fatal := func(err error) { panic(err) }
+	return &commitLog{fs: fs, prefix: path + logSuffix, noSync: noSync, fatal: fatal, settled: true}
 }
 
 // commitRecord is a record of the log; writes and messages alias what was read.
@@ -144,10 +147,10 @@ func (l *commitLog) append(s *segment, r *commitRecord) error {
 	if err := l.write(s, r); err != nil {
 		return err
 	}
-	if l.noSync {
-		return nil
+	if !l.noSync {
+		l.sync()
 	}
-	return l.sync()
+	return nil
 }
 
 // write appends a record to the file that is written to, or to a new one.
@@ -183,9 +186,7 @@ func (l *commitLog) begin(s *segment) error {
 	if n := len(s.files); l.current != nil && n > 0 && s.files[n-1] == l.current {
 		return nil
 	}
-	if err := l.end(); err != nil {
-		return err
-	}
+	l.sync()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f := &logFile{}
@@ -195,9 +196,8 @@ func (l *commitLog) begin(s *segment) error {
 		f.path = l.prefix + fmt.Sprintf("%06d", l.next)
 		l.next++
 	}
-	made := f.file == nil
 	err := f.open(l.fs)
-	if err == nil && made {
+	if err == nil && !f.named {
 		err = syncDirectory(l.fs, l.fs.PathDir(f.path))
 	}
 	var run [8]byte
@@ -207,7 +207,7 @@ func (l *commitLog) begin(s *segment) error {
 	if err != nil {
 		return fmt.Errorf("begin a file of the log: %w", err)
 	}
-	f.run, f.at = binary.BigEndian.Uint64(run[:]), 0
+	f.run, f.at, f.named = binary.BigEndian.Uint64(run[:]), 0, true
 	l.current = f
 	s.files = append(s.files, f)
 	return nil
@@ -230,39 +230,25 @@ func (f *logFile) close() error {
 	return file.Close()
 }
 
-// end has the next commit begin a new file.
-func (l *commitLog) end() error {
-	if err := l.sync(); err != nil {
-		return err
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.current = nil
-	return nil
-}
-
 // sync makes durable all that is written, as the writer.
-func (l *commitLog) sync() error {
-	if err := l.settle(); err != nil {
-		return err
-	}
+func (l *commitLog) sync() {
+	l.settle()
 	l.settled = true
-	return nil
 }
 
-// settle makes durable all that was written before it is called. Anyone may call it.
-func (l *commitLog) settle() error {
+// settle makes durable all that was written before it is called. Anyone may call it. A
+// sync that fails ends the process: Linux would take the next one, of whoever waits here,
+// for a success.
+func (l *commitLog) settle() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f := l.current
 	if f == nil || !f.dirty.Swap(false) {
-		return nil
+		return
 	}
 	if err := f.file.SyncData(); err != nil {
-		f.dirty.Store(true)
-		return fmt.Errorf("sync the log: %w", err)
+		die(l.fatal, fmt.Errorf("sync the log: %w", err))
 	}
-	return nil
 }
 
 // free takes files back whose commits are filed and flushed, the oldest first. What it
@@ -306,9 +292,7 @@ func (l *commitLog) blank(f *logFile) error {
 
 // close closes its files; held are those of the segments.
 func (l *commitLog) close(held []*logFile) (err error) {
-	if l.current != nil {
-		err = l.settle()
-	}
+	l.settle()
 	for _, f := range slices.Concat(held, l.used, l.spare) {
 		err = errors.Join(err, f.close())
 	}
@@ -364,15 +348,18 @@ func (rec *recovery) file(fs vfs.FS, f *logFile, goOn bool, use func(r *commitRe
 	if err != nil {
 		return err
 	}
-	before, at := len(rec.tail), 0
+	before, at, gap := len(rec.tail), 0, false
 	var r commitRecord
-	for r.decode(data[at:]) && (at == 0 || r.run == f.run) {
-		f.run = r.run
+	if len(data) >= recordHeader {
+		r.fields(data)
+	}
+	f.run = r.run
+	for r.decode(data[at:]) && r.run == f.run {
 		if !rec.found {
 			rec.found, rec.last = true, min(rec.last, r.after)
 		}
 		if r.after > rec.last {
-			err = fmt.Errorf("%w: commits %d to %d are missing; restore the backup", errLog, rec.last+1, r.after)
+			err, gap = fmt.Errorf("%w: commits %d to %d are missing; restore the backup", errLog, rec.last+1, r.after), true
 			break
 		}
 		rec.restated = rec.restated && r.flags&flagRestated != 0
@@ -388,7 +375,7 @@ func (rec *recovery) file(fs vfs.FS, f *logFile, goOn bool, use func(r *commitRe
 		}
 		at += r.bytes
 	}
-	if err == nil && at > 0 {
+	if err == nil && f.run != 0 { // it is, where the file is free
 		err = f.torn(data, at, rec.last)
 	}
 	f.at = int64(at)
@@ -396,7 +383,7 @@ func (rec *recovery) file(fs vfs.FS, f *logFile, goOn bool, use func(r *commitRe
 	switch {
 	case err != nil && !goOn:
 		return err
-	case err != nil && len(fresh) == 0:
+	case gap && len(fresh) == 0:
 		rec.behind = append(rec.behind, f)
 	case err != nil:
 		rec.damaged = append(rec.damaged, f)

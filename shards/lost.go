@@ -150,5 +150,13 @@ func (db *database) firstLost(walk *messages, chat int64) (index, time int64, er
 		}
 		return member && fault == nil
 	})
-	return index, time, errors.Join(fault, err)
+	if err = errors.Join(fault, err); err != nil || index > 0 {
+		return index, time, err
+	}
+	// A filing that wrote into memtables may have come further than what is left of the log.
+	filed, _, err := walk.lastFiled(chat)
+	if filed > last {
+		index = last + 1
+	}
+	return index, time, err
 }

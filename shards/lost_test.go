@@ -38,9 +38,7 @@ func behead(t *testing.T, later func(c *client, db *database), adjust ...options
 	}
 	shard := s.ShardOf(7)
 	db := s.shards[shard].db
-	if err := db.log.settle(); err != nil {
-		t.Fatal(err)
-	}
+	db.log.settle()
 	name := shardName(int(shard))
 	logs := logFiles(t, mem, name)
 	mark := mem.PathJoin(testDir, name+markSuffix)
@@ -70,11 +68,8 @@ func takeIn(t *testing.T, db *database) (s *segment, next filed) {
 	db.journal.seal()
 	s = db.journal.segments[0]
 	next = db.filer.next(s)
-	err := db.log.settle()
-	var paths []string
-	if err == nil {
-		paths, err = db.filer.write(s, next)
-	}
+	db.log.settle()
+	paths, err := db.filer.write(s, next)
 	if err == nil {
 		err = db.pebble.Ingest(t.Context(), paths)
 	}
@@ -201,6 +196,39 @@ func TestGoingOnLeavesOutRefs(t *testing.T) {
 	}
 	closeStore(t, s)
 	expectVerified(t, fs)
+}
+
+// A filing that wrote messages into memtables, and did not come to its end, tells how far
+// it may have come: a log that ends before is refused, and who goes on without its end
+// has nothing of what came behind it.
+func TestGoingOnWithoutTheEndOfAFiling(t *testing.T) {
+	fs := behead(t, func(c *client, db *database) {
+		for i := range 3 {
+			c.send(7, alice, fmt.Sprint("lost ", i))
+		}
+		segment := db.journal.active
+		b := db.pebble.NewBatch()
+		put := func(key, value []byte) error { return b.Set(key, value, nil) }
+		begun := filed{commit: segment.first - 1, epoch: 1, bytes: 1, noted: true, packed: true, begun: segment.last}
+		if err := errors.Join(put(filedKey, begun.encode()), put(epochKey(7, 1), nil), segment.messages([]int64{7}, 1, put), plant(db, b)); err != nil {
+			t.Fatal(err)
+		}
+	})
+	expectRefusedLog(t, fs, "the last 3 of 9 commits that were synced are missing")
+	goOn(t, fs)
+	s := open(t, fs, withSegments(1<<20))
+	c := newClient(s)
+	for i := range 2 {
+		if a := c.send(7, alice, fmt.Sprint(i+6)); a.Index != int64(i)+6 {
+			t.Errorf("message %d has index %d (%s)", i+6, a.Index, a.Status.said())
+		}
+	}
+	expectNumbered(t, c.history(t, 7, alice))
+	closeStore(t, s)
+	expectVerified(t, fs)
+	s = openFor(t, fs)
+	fileAll(t, s)
+	expectNumbered(t, newClient(s).history(t, 7, alice))
 }
 
 // What the log lost must be left out while the journal still has of a chat what comes

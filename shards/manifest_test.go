@@ -1,6 +1,8 @@
 package shards
 
 import (
+	"errors"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -139,6 +141,42 @@ func TestAManifestIsNotedOnceItIsInForce(t *testing.T) {
 	m.created(pebble.ManifestCreateInfo{FileNum: 9})
 	if m.extent() != young || told != 3 {
 		t.Errorf("noted %v for %v, told %d times", m.extent(), young, told)
+	}
+}
+
+// So do those that Pebble has of a former format, which it removes where it has read them.
+func TestPebblesLogsOfARefusedStoreStay(t *testing.T) {
+	fs := newCrashFS()
+	closeAs(t, open(t, fs), 6)
+	dir := fs.PathJoin(testDir, shardName(0))
+	db, err := pebble.Open(dir, &pebble.Options{FS: fs, FormatMajorVersion: pebble.FormatNewest, Logger: &pebbleLogger{log: slog.New(slog.DiscardHandler)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(db.Set(chatKey(1), nil, pebble.Sync), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	logs := map[string]string{}
+	for path, text := range filesOf(t, fs) {
+		if strings.HasSuffix(path, pebbleLogSuffix) && len(text) > 0 {
+			logs[path] = text
+		}
+	}
+	if len(logs) == 0 {
+		t.Fatal("Pebble has no logs")
+	}
+	writeFile(t, fs, dir+markSuffix, string(newMarkFile(marked{commits: 1 << 30})))
+	for range 2 {
+		if s, err := Open(testConfig(fs)); err == nil {
+			closeStore(t, s)
+			t.Fatal("the store opened")
+		}
+	}
+	after := filesOf(t, fs)
+	for path, text := range logs {
+		if after[path] != text {
+			t.Errorf("%s is not what it was", path)
+		}
 	}
 }
 

@@ -36,7 +36,7 @@ import (
 //	'k' mac 32             → an account, found by its token's HMAC
 //
 //	in both
-//	'n'                    → the number of the last commit whose writes are here; before
+//	'n'                    → the number of the last commit that wrote any of this; before
 //	                         format 7, of the last commit
 //
 // Every value begins with its version. A newer one is an error, never a guess.
@@ -46,11 +46,12 @@ import (
 //	message  version 1, time uvarint, sender 16, text
 //	pack     version 2, messages 1, and of each: bytes uvarint, it; or one message, as above
 //	ref      version 1, index uvarint
-//	journal  version 1, records: see segment
+//	journal  version 1, records: see segment (formats 3 to 6)
 //	by id    version 1, name
 //	by token version 1, user 16, name
 //	numbers  version 1, number 8
-//	filed    version 1, number of a commit 8, epoch 4, bytes 8, 1: noted, 2: packed (before format 5, none)
+//	filed    version 1, number of a commit 8, epoch 4, bytes 8, 1: noted, 2: packed (before format 5, none),
+//	         number of a commit 8, where its messages are being written into memtables
 //	newest   version 1, index uvarint, time uvarint
 //
 // Names, refs and texts are codec.Text. An empty user's name means that the id
@@ -299,6 +300,8 @@ type filed struct {
 	bytes  uint64
 	noted  bool // of every chat, the newest message that is filed is noted, or in the journal
 	packed bool // the epoch that is being filled has packs; before format 6, single messages
+
+	begun uint64 // messages may be in tables up to this commit; 0: up to commit
 }
 
 // unfiled returns the first commit that may have messages which are not filed, of those
@@ -313,7 +316,11 @@ func (f filed) unfiled(commits uint64) uint64 {
 func (f filed) encode() []byte {
 	record := binary.BigEndian.AppendUint32(encodeNumber(f.commit), f.epoch)
 	record = binary.BigEndian.AppendUint64(record, f.bytes)
-	return append(record, flag(f.noted)|flag(f.packed)<<1)
+	record = append(record, flag(f.noted)|flag(f.packed)<<1)
+	if f.begun > 0 {
+		record = binary.BigEndian.AppendUint64(record, f.begun)
+	}
+	return record
 }
 
 func (f *filed) decode(src []byte) error {
@@ -324,7 +331,13 @@ func (f *filed) decode(src []byte) error {
 		f.epoch = binary.BigEndian.Uint32(b[8:])
 		f.bytes = binary.BigEndian.Uint64(b[8+4:])
 		if len(r.src) > 0 {
-			f.noted, f.packed = r.src[0]&1 != 0, r.src[0]&2 != 0
+			flags := r.bytes(1)[0]
+			f.noted, f.packed = flags&1 != 0, flags&2 != 0
+		}
+		if len(r.src) > 0 {
+			if b := r.bytes(8); r.err == nil {
+				f.begun = binary.BigEndian.Uint64(b)
+			}
 		}
 	}
 	return r.err

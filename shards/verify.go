@@ -151,7 +151,7 @@ func (v *verifier) database() (err error) {
 	if err != nil {
 		return fmt.Errorf("read the log: %w", err)
 	}
-	if known := max(flushed, so.commit); known > last {
+	if known := max(flushed, so.commit, so.begun); known > last {
 		v.fault("%v", missingCommits(last, known))
 	}
 	if v.directory.marked {
@@ -168,8 +168,8 @@ func (v *verifier) database() (err error) {
 	return v.checkShard(read)
 }
 
-// openReadOnly opens a database that it writes nothing to. Its logs are read into
-// memory.
+// openReadOnly opens a database that it writes nothing to. What a former format has in
+// Pebble's logs is read into memory.
 func openReadOnly(fs vfs.FS, path string) (*pebble.DB, error) {
 	quiet := slog.New(slog.DiscardHandler)
 	db, err := pebble.Open(path, &pebble.Options{

@@ -280,7 +280,9 @@ func TestWhatAFailedSyncLeftIsWrittenAgain(t *testing.T) {
 		return nil
 	})
 	c.submit(s.ShardOf(7), []Op{sendOp(7, alice, "not synced", "")})
-	await(died, "end of the process")
+	if err := await(died, "end of the process"); !errors.Is(err, errDisk) {
+		t.Errorf("it died of %v", err)
+	}
 	d.on(nil)
 
 	killed := fs.clone(100, rand.New(rand.NewPCG(1, 1))) // what is written is still in memory

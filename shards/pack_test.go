@@ -108,7 +108,7 @@ func TestADamagedPackIsAnError(t *testing.T) {
 	}
 }
 
-// Two filings through the log that crashes cut off, the second of a smaller segment, leave
+// Two filings through memtables that crashes cut off, the second of a smaller segment, leave
 // what the journal has whole: a pack that is shorter than what is noted too.
 func TestFilingsThatAreCutOffLeaveWhatTheJournalHas(t *testing.T) {
 	const messages, fewer = 40, 35 // a pack begins at 32

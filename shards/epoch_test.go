@@ -282,6 +282,7 @@ func TestACrashWhileMessagesAreFiledThroughTheLog(t *testing.T) {
 	})
 	db.journal.fileAll()
 	d.on(nil)
+	clones = append(clones, mem.clone(0, nil))
 	closeStore(t, s)
 	if len(clones) < 2 {
 		t.Errorf("%d crashes", len(clones))
@@ -456,7 +457,7 @@ func TestWhatAnOlderProgramFiledBehindIsFound(t *testing.T) {
 }
 
 // A directory of format 3 filed all messages in one place, and noted that before they
-// were there where they went through memtables: what its journal holds is filed again.
+// were there where they went through the log: what its journal holds is filed again.
 func TestADirectoryWithoutEpochsIsTakenOver(t *testing.T) {
 	mem := newCrashFS()
 	s := open(t, mem, withSegments(1<<20))

@@ -118,7 +118,7 @@ var table = []sabotage{
 		shardsTests, "TestACrashBetweenTheBatchesListsNoChatInVain",
 	},
 	{
-		"the newest is not noted through the log", "What is filed through the log is noted as all is that is filed.",
+		"the newest is not noted without tables", "What is filed without tables is noted as all is that is filed.",
 		"shards/filing.go", "\t\terr = s.newestOf(chats, note)\n", "\t\t_ = note\n",
 		shardsTests, "TestACrashWhileMessagesAreFiledThroughTheLog",
 	},

@@ -613,16 +613,28 @@ func TestNothingIsFiledThatTheLogMayLose(t *testing.T) {
 		t.Error("no crash has a message: this tests nothing")
 	}
 
-	s = openFor(t, mem, withoutSyncs)
+	mem = newCrashFS()
+	d = newDisk(mem)
+	s = openFor(t, d, withoutSyncs, withSegments(1<<20))
 	c = newClient(s)
+	c.group(1, alice)
+	fileAll(t, s)
 	db := s.shards[s.ShardOf(1)].db
 	for n := range 4 {
 		if c.send(1, alice, "text"); n == 1 {
 			db.log.settle()
 		}
 	}
-	db.journal.fileAll() // and nothing comes after it
-	closeStore(t, open(t, mem.clone(0, nil)))
+	var filed *crashFS // as it is when the log is about to be freed
+	d.on(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpFileWriteAt && isLog(op.Path) {
+			filed = mem.clone(0, nil)
+		}
+		return nil
+	})
+	db.journal.fileAll() // and no commit comes after it, which would sync the log
+	d.on(nil)
+	closeStore(t, open(t, filed))
 }
 
 // A directory of format 2 has all messages in the store itself; it is of a newer format

@@ -196,7 +196,6 @@ func (db *database) adopt() error {
 	db.work.awaited.Store(true) // tables that cannot be written: it would wait for ever
 	defer db.work.awaited.Store(false)
 	found := &db.opening
-	defer func() { found.unflushed = nil }()
 	err := db.log.remove(found.behind)
 	if err == nil && found.former {
 		err = db.log.free(found.idle) // of a takeover that did not come to its end
@@ -353,12 +352,13 @@ func (db *database) begin() *writes {
 func (db *database) commit(w *writes) error {
 	var err error
 	if !w.empty() {
-		err = db.commitAs(db.commits+1, w)
+		err = db.commitNext(w)
 	}
 	return errors.Join(err, w.batch.Close())
 }
 
-func (db *database) commitAs(number uint64, w *writes) error {
+func (db *database) commitNext(w *writes) error {
+	number := db.commits + 1
 	r := commitRecord{after: db.commits, number: number, messages: db.journal.pending()}
 	if !w.batch.Empty() {
 		if err := w.number(number); err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+	"github.com/google/uuid"
 	"pgregory.net/rapid"
 )
 
@@ -458,6 +459,28 @@ func TestAKillLosesNothingWithoutSyncs(t *testing.T) {
 	}
 }
 
+// expectGoesOn has a store open twice, with the messages of chat 7 up to that before next,
+// each of which says which it is, and go on with next.
+func expectGoesOn(t *testing.T, fs *crashFS, what string, sender uuid.UUID, next int64) {
+	t.Helper()
+	for again := range int64(2) {
+		s, err := Open(testConfig(fs, withSegments(1<<20)))
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		c := newClient(s)
+		if a := c.send(7, sender, fmt.Sprint(next+again)); a.Index != next+again {
+			t.Errorf("%s: the next message has index %d (%s)", what, a.Index, a.Status.said())
+		}
+		history := c.history(t, 7, alice)
+		if expectNumbered(t, history); len(history) != int(next+again) {
+			t.Errorf("%s: the chat has %d messages", what, len(history))
+		}
+		closeStore(t, s)
+	}
+	expectVerified(t, fs)
+}
+
 // Who goes on without the end of a damaged log keeps what is before the damage, whenever
 // that is interrupted; what was behind it is given anew.
 func TestGoingOnWithoutTheEndOfALog(t *testing.T) {
@@ -480,19 +503,7 @@ func TestGoingOnWithoutTheEndOfALog(t *testing.T) {
 	})
 	closeStore(t, s)
 	for i, crashed := range append(clones, fs) {
-		for again := range int64(2) {
-			s, err := Open(testConfig(crashed, withSegments(1<<20)))
-			if err != nil {
-				t.Fatalf("crash %d of %d: %v", i, len(clones), err)
-			}
-			c := newClient(s)
-			if a := c.send(7, alice, fmt.Sprint(5+again)); a.Index != 5+again {
-				t.Errorf("crash %d of %d: the next message has index %d (%s)", i, len(clones), a.Index, a.Status.said())
-			}
-			expectNumbered(t, c.history(t, 7, alice))
-			closeStore(t, s)
-		}
-		expectVerified(t, crashed)
+		expectGoesOn(t, crashed, fmt.Sprintf("crash %d of %d", i, len(clones)), alice, 5)
 	}
 }
 
@@ -522,23 +533,7 @@ func TestATakeoverThatIsInterrupted(t *testing.T) {
 		if strings.Contains(readFile(t, crashed, crashed.PathJoin(testDir, formatFile)), `"format":6,`) {
 			older++
 		}
-		for again := range int64(2) {
-			s, err := Open(testConfig(crashed, withSegments(1<<20)))
-			if err != nil {
-				t.Fatalf("crash %d of %d: %v", i, len(clones), err)
-			}
-			c := newClient(s)
-			if a := c.send(7, bob, fmt.Sprint(10+again)); a.Index != 10+again {
-				t.Errorf("crash %d of %d: the next message has index %d (%s)", i, len(clones), a.Index, a.Status.said())
-			}
-			if history := c.history(t, 7, alice); len(history) != int(10+again) {
-				t.Errorf("crash %d of %d: the chat has %d messages", i, len(clones), len(history))
-			} else {
-				expectNumbered(t, history)
-			}
-			closeStore(t, s)
-		}
-		expectVerified(t, crashed)
+		expectGoesOn(t, crashed, fmt.Sprintf("crash %d of %d", i, len(clones)), bob, 10)
 	}
 	if older == 0 || older > len(clones) {
 		t.Errorf("of %d crashes %d leave the older format", len(clones), older)

@@ -65,15 +65,10 @@ func (db *database) leaveOutRef(walk *messages, it *pebble.Iterator) error {
 	}
 	theirs := false
 	if index <= last {
-		if err := walk.window(chat, index, index, false, func(_ int64, m *message) bool {
-			theirs = m.sender == sender
-			return true
-		}); err != nil {
-			return err
-		}
+		theirs, err = walk.sentBy(chat, index, sender)
 	}
-	if theirs {
-		return nil
+	if theirs || err != nil {
+		return err
 	}
 	return db.pebble.Delete(it.Key(), pebble.NoSync)
 }

@@ -223,12 +223,7 @@ func (h held) value(chat, index int64) (value []byte, found bool) {
 
 // checkRef has a ref point at a message of whoever sent it.
 func (v *verifier) checkRef(messages *messages, chat, index int64, sender uuid.UUID) {
-	found := false
-	err := messages.window(chat, index, index, false, func(_ int64, m *message) bool {
-		found = m.sender == sender
-		return true
-	})
-	if err != nil || !found {
+	if theirs, err := messages.sentBy(chat, index, sender); err != nil || !theirs {
 		v.fault("chat %d: a ref of %v points at message %d, which is not of them (%v)", chat, sender, index, err)
 	}
 }

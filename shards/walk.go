@@ -8,6 +8,7 @@ import (
 	"sort"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/google/uuid"
 )
 
 // messages reads the messages of chats, from the journal and from the store. It
@@ -221,6 +222,15 @@ func (w *messages) window(chat, from, to int64, newestFirst bool, use func(index
 		}
 	}
 	return nil
+}
+
+// sentBy reports whether a message of a chat is of a user. That there is none is an error.
+func (w *messages) sentBy(chat, index int64, user uuid.UUID) (is bool, err error) {
+	err = w.window(chat, index, index, false, func(_ int64, m *message) bool {
+		is = m.sender == user
+		return true
+	})
+	return is, err
 }
 
 // split finds what the journal has of a window, the newest part first, and returns

@@ -181,7 +181,7 @@ func (c *conn) handOver() {
 			}
 			submitted = true
 			c.loop.hand[to] = nil
-			if !c.loop.server.store.Submit(shards.Target(to), b) {
+			if !c.loop.submit(shards.Target(to), b) {
 				c.turnedAway(b)
 				c.loop.recycle(b)
 			}

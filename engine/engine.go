@@ -15,6 +15,21 @@
 // A loop never waits for a shard: a full mailbox is a 429. A shard does wait for
 // a loop whose outbox is full; since the loop never waits in turn, it empties it.
 //
+// # The loop that leads
+//
+// Where there is one loop and one shard, as on two cores by default, the loop is the
+// shard's writer too. What a round of the loop brings, from all connections that had
+// something, it leaves in the mailbox; at the round's end it carries that out itself,
+// makes the commit and syncs it (shards.Store.Lead), and has the answers in its hand:
+//
+//	round: read, read, … ─→ mailbox ─→ Lead: apply, sync ─→ replies, one write each
+//
+// So no thread is woken for a send, neither for the commit nor for the answer. That is
+// half of the processor time where few are in flight, and lets the other core do the
+// rest: filing, and clients. In turn the loop waits for the disk: while that stalls nobody
+// is served, be it a ping or a refusal, and neither timers nor the drain's timeout go off.
+// Reads that are not remembered, and the accounts, have their own goroutines as ever.
+//
 // # A request
 //
 //	OnTraffic → cut → decode → limits → user (cache, else accounts) → batch of
@@ -56,6 +71,9 @@ const (
 	DefaultDrainTimeout  = 10 * time.Second
 )
 
+// MaxLoops is the most that Config.Loops may be.
+const MaxLoops = 64
+
 const (
 	// A connection that is being closed sends what it owes, then FIN, and then
 	// throws away what still comes, for so long: a close with unread bytes would
@@ -73,6 +91,8 @@ const (
 	keepAlive       = 2 * time.Minute        // after which a silent peer's kernel is probed
 
 	retryAfter = 100 // milliseconds, told with a 429
+
+	maxLeadCores = 2 // nothing was measured on more
 )
 
 // Config says how a Server serves. The zero value of a field means its default,
@@ -92,7 +112,7 @@ type Config struct {
 	IdleTimeout   time.Duration // without a byte from the peer and with nothing owed
 	DrainTimeout  time.Duration // that Run may take to finish what is in flight
 	DiskFloor     uint64        // bytes free on the data's disk, below which writes are refused
-	Loops         int           // event loops; default one per core
+	Loops         int           // event loops, up to MaxLoops; default one per core, or the one that leads: see above
 	Logger        *slog.Logger
 	Now           func() time.Time  // the clock of messages
 	Ready         func(addr string) // called once, when the port is open
@@ -109,9 +129,6 @@ func (c *Config) fill() error {
 	c.FirstFrame = cmp.Or(c.FirstFrame, DefaultFrameTimeout)
 	c.PartialFrame = cmp.Or(c.PartialFrame, DefaultFrameTimeout)
 	c.DrainTimeout = cmp.Or(c.DrainTimeout, DefaultDrainTimeout)
-	if c.Loops == 0 {
-		c.Loops = runtime.GOMAXPROCS(0)
-	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
@@ -122,6 +139,9 @@ func (c *Config) fill() error {
 		c.Ready = func(string) {}
 	}
 	var faults []error
+	if c.Loops > MaxLoops {
+		faults = append(faults, fmt.Errorf("%d event loops are more than %d", c.Loops, MaxLoops))
+	}
 	for _, limit := range []struct {
 		name  string
 		value int64
@@ -148,6 +168,7 @@ func (c *Config) fill() error {
 type Server struct {
 	config Config
 	store  *shards.Store
+	leads  bool      // there is one loop and one shard, and the loop leads the shard's commits
 	start  time.Time // the loops count their time from it
 
 	connections atomic.Int64
@@ -169,8 +190,10 @@ func New(config Config, store *shards.Store) (*Server, error) {
 	if err := config.fill(); err != nil {
 		return nil, err
 	}
+	config.Loops = cmp.Or(config.Loops, defaultLoops(runtime.GOMAXPROCS(0), store.Shards()))
 	s := &Server{
 		config: config,
+		leads:  config.Loops == 1 && store.Shards() == 1,
 		store:  store,
 		start:  time.Now(),
 		booted: make(chan struct{}),
@@ -178,6 +201,15 @@ func New(config Config, store *shards.Store) (*Server, error) {
 	}
 	s.held.init(&config)
 	return s, nil
+}
+
+// defaultLoops is one that leads where that was found to be better than one for each core
+// (../docs/performance.md).
+func defaultLoops(cores, shards int) int {
+	if shards == 1 && cores <= maxLeadCores {
+		return 1
+	}
+	return min(cores, MaxLoops)
 }
 
 // Run serves until ctx is done, then drains: it takes no new connections,

@@ -31,8 +31,13 @@ func TestMain(m *testing.M) {
 }
 
 // patience is how long a test waits for what must come. Nothing depends on it
-// but when a broken test fails.
-const patience = time.Minute
+// but when a broken test fails: where many are to fail, it can be set to less.
+var patience = func() time.Duration {
+	if d, err := time.ParseDuration(os.Getenv("THRONG_TEST_PATIENCE")); err == nil {
+		return d
+	}
+	return time.Minute
+}()
 
 // tb is what testing.TB and rapid.T have in common.
 type tb interface {
@@ -45,6 +50,9 @@ type tb interface {
 
 // An option adjusts how a test's server is configured.
 type option func(*Config, *shards.Config)
+
+// leading has the one loop lead the commits of the one shard.
+func leading(c *Config, s *shards.Config) { c.Loops, s.Shards = 1, 1 }
 
 func oneLoop(c *Config, _ *shards.Config) { c.Loops = 1 }
 

@@ -32,6 +32,9 @@ type loop struct {
 	spare   []*shards.Batch // the outbox's other queue
 	touched []*conn         // by the drain of the outbox
 	out     []byte          // replies of the connection in hand
+
+	leading bool            // lead is about to run
+	led     []*shards.Batch // memory of what lead gets
 }
 
 // user is who a token belongs to; it never changes.
@@ -97,10 +100,48 @@ func (l *loop) forget(c *conn) {
 	c.replies, c.parked, c.lookups = replies{}, nil, nil
 }
 
-// drain takes the answers out of the outbox to their connections and writes
-// once to each of them.
+// drain delivers what is in the outbox.
 func (l *loop) drain() {
 	batches := l.outbox.take(l.spare)
+	l.deliver(batches)
+	l.spare = batches
+}
+
+// submit hands a batch over. Where the loop leads, the shard gets it at the end of the
+// loop's round, with all that the round brings.
+func (l *loop) submit(to shards.Target, b *shards.Batch) bool {
+	store := l.server.store
+	if !l.server.leads || to == store.Accounts() {
+		return store.Submit(to, b)
+	}
+	if !store.Leave(to, b) {
+		return false
+	}
+	l.leadSoon()
+	return true
+}
+
+// leadSoon has lead run once gnet has gone through what is ready.
+func (l *loop) leadSoon() {
+	if !l.leading {
+		l.leading = l.execute(l.lead)
+	}
+}
+
+// lead makes a commit of what was left at the one shard, and delivers the answers.
+func (l *loop) lead() {
+	l.leading = false
+	batches, more := l.server.store.Lead(0, l.outbox, l.led[:0])
+	l.deliver(batches)
+	l.led = batches
+	if more {
+		l.leadSoon()
+	}
+}
+
+// deliver takes the answers in batches to their connections, writes once to each of them
+// and clears batches.
+func (l *loop) deliver(batches []*shards.Batch) {
 	for _, b := range batches {
 		l.answered(b)
 	}
@@ -115,7 +156,6 @@ func (l *loop) drain() {
 	clear(l.touched)
 	l.touched = l.touched[:0]
 	clear(batches)
-	l.spare = batches
 	l.users.Trim()
 }
 

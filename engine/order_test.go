@@ -19,8 +19,14 @@ import (
 // sent before it on its connection. Several connections talk at once.
 func TestRepliesComeInTheOrderOfRequests(t *testing.T) {
 	t.Parallel()
+	t.Run("shards of their own", func(t *testing.T) { repliesInOrder(t, func(*Config, *shards.Config) {}) })
+	t.Run("a loop that leads", func(t *testing.T) { repliesInOrder(t, leading) })
+}
+
+func repliesInOrder(t *testing.T, mode option) {
+	t.Parallel()
 	now := time.UnixMilli(1_700_000_000_000)
-	s := start(t, func(c *Config, _ *shards.Config) { c.Now, c.BadRequests = func() time.Time { return now }, 1000 })
+	s := start(t, mode, func(c *Config, _ *shards.Config) { c.Now, c.BadRequests = func() time.Time { return now }, 1000 })
 	setup := dial(t, s.addr)
 	friend := setup.newcomer(t)
 	rapid.Check(t, func(t *rapid.T) {

@@ -81,11 +81,17 @@ func TestBatchesOfAClosedConnection(t *testing.T) {
 // counts none of them, owes nothing, and serves the next.
 func TestConnectionsThatComeAndGo(t *testing.T) {
 	t.Parallel()
+	t.Run("shards of their own", func(t *testing.T) { comeAndGo(t, func(*Config, *shards.Config) {}) })
+	t.Run("a loop that leads", func(t *testing.T) { comeAndGo(t, leading) })
+}
+
+func comeAndGo(t *testing.T, mode option) {
+	t.Parallel()
 	rounds := 300
 	if testing.Short() {
 		rounds = 100
 	}
-	s := start(t)
+	s := start(t, mode)
 	setup := dial(t, s.addr)
 	p := setup.newcomer(t)
 	chat := setup.newChat(t, p)

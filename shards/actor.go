@@ -13,7 +13,7 @@ import (
 const maxDrainMisses = 256
 
 // state is what an actor owns in memory: the chats of a shard, or the accounts.
-// Only the actor's goroutine calls it.
+// Only who has the actor's turn calls it.
 type state interface {
 	// apply carries op out: it sets op.Answer, puts its writes into w and changes
 	// the state as if they were committed already. On an error, and where it
@@ -27,8 +27,9 @@ type state interface {
 	reset()
 }
 
-// actor is one goroutine, run, with its mailbox, its state and its database,
-// and the readers that carry out reads beside it.
+// actor is one writer with its mailbox, its state and its database, and the readers
+// that carry out reads beside it. The writer is whoever has the turn: the actor's own
+// goroutine, run, or a caller that leads.
 type actor struct {
 	mailbox *mailbox
 	readers *readers
@@ -37,7 +38,8 @@ type actor struct {
 
 	running sync.WaitGroup
 
-	// Owned by run; nothing else may touch these.
+	turn sync.Mutex
+	// Owned by who has the turn; nothing else may touch these.
 	db    *database
 	state state
 	drain []*Batch
@@ -77,27 +79,40 @@ func (a *actor) close() error {
 }
 
 func (a *actor) run() {
-	for {
-		drain, ok := a.mailbox.take(a.drain[:0])
-		if !ok {
-			return
-		}
-		a.process(drain)
-		clear(drain)
-		a.drain = drain
+	for a.mailbox.await() {
+		a.turn.Lock()
+		a.round()
+		a.post.send()
+		a.turn.Unlock()
 	}
 }
 
-// process carries a drain out, in one commit where it is not too dear for one.
-func (a *actor) process(drain []*Batch) {
-	for len(drain) > 0 {
+// lead is a round on the caller's goroutine.
+func (a *actor) lead(home Outbox, answered []*Batch) (_ []*Batch, more bool) {
+	a.turn.Lock()
+	defer a.turn.Unlock()
+	more = a.round()
+	answered = a.post.take(home, answered)
+	a.post.send()
+	return answered, more
+}
+
+// round carries out what waits, as much as should go into one commit, and leaves it
+// answered in post. It reports whether more waits.
+func (a *actor) round() (more bool) {
+	drain := a.mailbox.take(a.drain[:0])
+	n := len(drain)
+	if n > 0 {
 		w := a.db.begin()
-		n := a.apply(drain, w)
+		n = a.apply(drain, w)
 		a.commit(w)
 		a.publish(drain[:n])
 		a.state.trim()
-		drain = drain[n:]
 	}
+	more = a.mailbox.giveBack(drain[n:])
+	clear(drain)
+	a.drain = drain
+	return more
 }
 
 // apply applies the first batches of the drain, as many as should go into one
@@ -168,7 +183,7 @@ func (a *actor) commit(w *writes) {
 	}
 }
 
-// publish sends the answered batches home and hands those with reads on. The
+// publish puts the answered batches into post and hands those with reads on. The
 // mailbox gets its room back first: a client that reacts to an answer finds it.
 func (a *actor) publish(batches []*Batch) {
 	requests, bytes := 0, 0
@@ -179,6 +194,9 @@ func (a *actor) publish(batches []*Batch) {
 	a.mailbox.release(requests, bytes)
 	for _, b := range batches {
 		a.contribute(b)
+		if b.reads > 0 {
+			a.readers.recall(b)
+		}
 		if b.reads > 0 && a.readers.queue.put(b) {
 			continue // it is the readers' now
 		}
@@ -187,7 +205,6 @@ func (a *actor) publish(batches []*Batch) {
 		}
 		a.post.add(b)
 	}
-	a.post.send()
 }
 
 // contribute adds this shard's part to the batch's FindChats.
@@ -218,8 +235,8 @@ func turnAway(b *Batch) {
 	}
 }
 
-// post collects answered batches and sends them home, one Put for each home.
-// It belongs to one goroutine.
+// post collects answered batches and sends them home, one Put for each home. It is
+// not safe for concurrent use.
 type post struct {
 	homes []homeward
 }
@@ -237,6 +254,18 @@ func (p *post) add(b *Batch) {
 		}
 	}
 	p.homes = append(p.homes, homeward{b.Home, []*Batch{b}})
+}
+
+// take appends what was added for home to batches in place of sending it.
+func (p *post) take(home Outbox, batches []*Batch) []*Batch {
+	for i := range p.homes {
+		if h := &p.homes[i]; h.home == home {
+			batches = append(batches, h.batches...)
+			clear(h.batches)
+			h.batches = h.batches[:0]
+		}
+	}
+	return batches
 }
 
 func (p *post) send() {

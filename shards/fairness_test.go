@@ -79,7 +79,7 @@ func TestListsOfChatsThatFindNoReaderAreBusy(t *testing.T) {
 	c.group(7, alice)
 	to := s.ShardOf(7)
 	release := c.holdReaders(7, alice)
-	waiting := slices.Repeat([]Op{{Kind: GetChat, Chat: 7, User: alice, Index: -1, Count: 1}}, room)
+	waiting := c.differentReads(7, alice, room)
 	c.submit(to, waiting)
 	c.settle(to)
 	for _, order := range [][]Target{{to ^ 1, to}, {to, to ^ 1}} {

@@ -312,6 +312,16 @@ func (c *client) holdReader(chat int64, user uuid.UUID) (release func()) {
 	return g.held()
 }
 
+// differentReads are n reads of a chat, of which none can be answered by what another
+// got. It sends n messages for them.
+func (c *client) differentReads(chat int64, user uuid.UUID, n int) (reads []Op) {
+	for i := range n {
+		c.send(chat, user, "to be read")
+		reads = append(reads, Op{Kind: GetChat, Chat: chat, User: user, Index: int64(i + 1), Count: 1})
+	}
+	return reads
+}
+
 // together hands several batches over to one actor, which takes them up in one
 // drain, and waits for them all.
 func (c *client) together(to Target, lists ...[]Op) {

@@ -1,6 +1,7 @@
 package shards
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -35,9 +36,18 @@ func newMailbox(maxRequests int, maxBytes int64) *mailbox {
 	return m
 }
 
-// put reports false when full; it never blocks. A batch over the whole limit is
-// let in where the mailbox is empty, or it could never be.
+// put leaves a batch and wakes who waits for one.
 func (m *mailbox) put(b *Batch) bool {
+	if !m.leave(b) {
+		return false
+	}
+	m.arrived.Signal()
+	return true
+}
+
+// leave reports false when full; it never blocks. A batch over the whole limit is
+// let in where the mailbox is empty, or it could never be.
+func (m *mailbox) leave(b *Batch) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	full := m.requests+len(b.Ops) > m.maxRequests || m.bytes+int64(b.Bytes) > m.maxBytes
@@ -48,7 +58,6 @@ func (m *mailbox) put(b *Batch) bool {
 	m.bytes += int64(b.Bytes)
 	m.queue = append(m.queue, b)
 	m.weigh()
-	m.arrived.Signal()
 	return true
 }
 
@@ -57,15 +66,18 @@ func (m *mailbox) full() bool { return m.noRoom.Load() }
 
 func (m *mailbox) weigh() { m.noRoom.Store(m.requests >= m.maxRequests || m.bytes >= m.maxBytes) }
 
-// take appends all that waits to drain, up to the bounds of a drain. It blocks
-// while there is nothing, and reports false once the mailbox is closed and
-// empty.
-func (m *mailbox) take(drain []*Batch) ([]*Batch, bool) {
+// await blocks while there is nothing, and reports false once the mailbox is closed
+// and empty.
+func (m *mailbox) await() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.wait() {
-		return drain, false
-	}
+	return m.wait()
+}
+
+// take appends all that waits to drain, up to the bounds of a drain.
+func (m *mailbox) take(drain []*Batch) []*Batch {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	n, requests, bytes := 0, 0, 0
 	for n < len(m.queue) && requests < maxDrainRequests && bytes < maxDrainBytes {
 		requests += len(m.queue[n].Ops)
@@ -74,10 +86,19 @@ func (m *mailbox) take(drain []*Batch) ([]*Batch, bool) {
 	}
 	drain = append(drain, m.queue[:n]...)
 	m.drop(n)
-	return drain, true
+	return drain
 }
 
-// takeOne is take for one batch.
+// giveBack takes what is left of a drain before all that has come since, and keeps
+// its room. It reports whether anything waits.
+func (m *mailbox) giveBack(rest []*Batch) (waiting bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.queue = slices.Insert(m.queue, 0, rest...)
+	return len(m.queue) > 0
+}
+
+// takeOne awaits one batch and takes it.
 func (m *mailbox) takeOne() (*Batch, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -1,8 +1,10 @@
 package shards
 
 import (
+	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -37,8 +39,8 @@ func TestMailboxIsBounded(t *testing.T) {
 func TestMailboxKeepsTheRoomOfWhatWasTaken(t *testing.T) {
 	m := newMailbox(2, 100)
 	m.put(requests(2, 2))
-	if drain, ok := m.take(nil); !ok || len(drain) != 1 {
-		t.Fatalf("took %d batches, %v", len(drain), ok)
+	if drain := m.take(nil); len(drain) != 1 {
+		t.Fatalf("took %d batches", len(drain))
 	}
 	if !m.full() || m.put(requests(1, 1)) {
 		t.Error("there is room before anything was answered")
@@ -96,8 +98,8 @@ func TestMailboxTakesADrain(t *testing.T) {
 	} {
 		list := put(want.n, want.requests, want.bytes)
 		for len(list) > 0 {
-			drain, ok := m.take(nil)
-			if expected := min(want.cut, len(list)); !ok || len(drain) != expected {
+			drain := m.take(nil)
+			if expected := min(want.cut, len(list)); len(drain) != expected {
 				t.Fatalf("%s: took %d of %d batches, want %d", want.what, len(drain), len(list), expected)
 			}
 			for i, b := range drain {
@@ -115,10 +117,49 @@ func TestMailboxTakeAppends(t *testing.T) {
 	m := newMailbox(10, 10)
 	first, second := requests(1, 1), requests(1, 1)
 	m.put(second)
-	drain, _ := m.take([]*Batch{first})
+	drain := m.take([]*Batch{first})
 	if len(drain) != 2 || drain[0] != first || drain[1] != second {
 		t.Errorf("took %v", drain)
 	}
+}
+
+// What is left of a drain comes before all that has come since, and its room stays taken.
+func TestMailboxTakesTheRestOfADrainBack(t *testing.T) {
+	m := newMailbox(4, 10)
+	list := []*Batch{requests(1, 1), requests(1, 1), requests(1, 1), requests(1, 1)}
+	for _, b := range list[:3] {
+		m.put(b)
+	}
+	drain := m.take(nil)
+	m.put(list[3])
+	if !m.giveBack(drain[1:]) || !m.full() {
+		t.Errorf("waiting: %v, full: %v", len(m.queue) > 0, m.full())
+	}
+	if rest := m.take(nil); !slices.Equal(rest, list[1:]) {
+		t.Errorf("then %v comes, not %v", rest, list[1:])
+	}
+	if m.giveBack(nil) {
+		t.Error("an empty mailbox says that something waits")
+	}
+}
+
+// What is left wakes nobody; what is put wakes who waits, who finds both.
+func TestMailboxWakesForWhatIsPutOnly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newMailbox(10, 10)
+		woken := false
+		go func() { woken = m.await() }()
+		synctest.Wait()
+		m.leave(requests(1, 1))
+		if synctest.Wait(); woken {
+			t.Error("leave woke who waits")
+		}
+		m.put(requests(1, 1))
+		if synctest.Wait(); !woken || len(m.take(nil)) != 2 {
+			t.Error("put did not wake who waits, or not both are there")
+		}
+	})
 }
 
 // A closed mailbox gives out what it holds and takes nothing more.
@@ -129,10 +170,10 @@ func TestMailboxCloses(t *testing.T) {
 	if m.put(requests(1, 1)) {
 		t.Error("a closed mailbox took a batch")
 	}
-	if drain, ok := m.take(nil); !ok || len(drain) != 1 {
+	if ok, drain := m.await(), m.take(nil); !ok || len(drain) != 1 {
 		t.Errorf("what waited is gone: %d batches, %v", len(drain), ok)
 	}
-	if drain, ok := m.take(nil); ok || len(drain) != 0 {
+	if ok, drain := m.await(), m.take(nil); ok || len(drain) != 0 {
 		t.Errorf("a closed and empty mailbox gave %d batches, %v", len(drain), ok)
 	}
 	if _, ok := m.takeOne(); ok {

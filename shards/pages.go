@@ -26,6 +26,8 @@ type pageID struct {
 	kind           Kind // GetChat and Receive show them in another form
 }
 
+func pageOf(op *Op) pageID { return pageID{op.Chat, op.from, op.to, op.Kind} }
+
 const (
 	// askedWindows is how many windows pages knows to have been asked for before.
 	askedWindows = 4096
@@ -38,6 +40,15 @@ const (
 
 func newPages(memory int64) *pages {
 	return &pages{replies: NewRecent[pageID, []byte](memory), seed: maphash.MakeSeed()}
+}
+
+// look returns the reply to a window where it is remembered, as get does, and does not
+// take the question for one that may come again.
+func (p *pages) look(id pageID) (reply []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	reply, _ = p.replies.Get(id)
+	return reply
 }
 
 // get returns the reply to a window, framed, which nobody may write to; nil: it is not

@@ -19,6 +19,7 @@ type readers struct {
 	queue   *mailbox
 	running sync.WaitGroup
 	pool    []*reader
+	pages   *pages
 }
 
 // A reader works on one batch for so many requests, or about so many bytes of
@@ -32,15 +33,14 @@ const (
 // newReaders returns the readers of db, which may use so many bytes for names, and for
 // pages.
 func newReaders(c Config, db *database, names, pages int64, log *slog.Logger) *readers {
-	r := &readers{queue: newMailbox(c.MailboxRequests, c.MailboxBytes)}
-	shared := newPages(pages)
+	r := &readers{queue: newMailbox(c.MailboxRequests, c.MailboxBytes), pages: newPages(pages)}
 	for range readersPerShard {
 		r.pool = append(r.pool, &reader{
 			store:      db.view,
 			replyBytes: c.ReplyBytes,
 			log:        &rationed{log: log},
 			names:      NewRecent[memberID, codec.Text](names / readersPerShard),
-			pages:      shared,
+			pages:      r.pages,
 			walk:       &messages{view: db.view},
 		})
 	}
@@ -50,6 +50,23 @@ func newReaders(c Config, db *database, names, pages int64, log *slog.Logger) *r
 func (r *readers) start() {
 	for _, one := range r.pool {
 		r.running.Go(func() { one.run(r.queue) })
+	}
+}
+
+// recall answers the reads of b whose replies are remembered, which is no work for a
+// reader. The others are left unanswered, and if it panics the reads that are left: where
+// a reader panics too, it tells.
+func (r *readers) recall(b *Batch) {
+	defer func() { _ = recover() }()
+	for i := range b.Ops {
+		op := &b.Ops[i]
+		if op.Answer.Status != Unanswered || op.Kind == FindChats || b.Budget.Spent() {
+			continue
+		}
+		if body := r.pages.look(pageOf(op)); body != nil && b.Budget.Take(len(body)) {
+			op.Answer = Answer{Status: OK, Body: body}
+			b.reads--
+		}
 	}
 }
 
@@ -151,7 +168,7 @@ func (r *reader) reply(b *Batch, op *Op) ([]byte, Status, error) {
 	if b.Budget.Spent() {
 		return nil, Busy, nil
 	}
-	id := pageID{op.Chat, op.from, op.to, op.Kind}
+	id := pageOf(op)
 	body, again := r.pages.get(id)
 	if body != nil {
 		return body, OK, nil

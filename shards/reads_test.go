@@ -323,10 +323,10 @@ func TestReadsThatFindNoReaderAreBusy(t *testing.T) {
 	c.group(7, alice)
 	to := s.ShardOf(7)
 	release := c.holdReaders(7, alice)
-	read := Op{Kind: GetChat, Chat: 7, User: alice, Index: -1, Count: 1}
-	waiting := slices.Repeat([]Op{read}, 8) // those that hold the readers up have given their room back
+	waiting := c.differentReads(7, alice, 8) // those that hold the readers up have given their room back
 	c.submit(to, waiting)
 	c.settle(to)
+	read := Op{Kind: GetChat, Chat: 7, User: alice, Index: 1, Count: 1}
 	refused := []Op{read, sendOp(7, alice, "hello", "")}
 	expectStatuses(t, c.do(to, refused...), Busy, OK)
 	release()

@@ -356,6 +356,20 @@ func (s *Store) ShardOf(chat int64) Target {
 // it points to belong to the store until they come back in b.Home.
 func (s *Store) Submit(to Target, b *Batch) bool { return s.actor(to).mailbox.put(b) }
 
+// Leave is Submit for a caller that goes on to Lead: it does not wake the actor.
+func (s *Store) Leave(to Target, b *Batch) bool { return s.actor(to).mailbox.leave(b) }
+
+// Lead carries out what waits for an actor, as much as goes into one commit, on the
+// caller's goroutine in place of the actor's own: nobody has to be woken, neither for
+// the commit nor for its answers, which is most of what a send costs where few are in
+// flight. The caller waits for the disk meanwhile, and for the outboxes of others that
+// have batches here. The answered batches of home are appended to answered and do not
+// go through it, but for reads, which the readers send there. More reports that more
+// waits: the caller must lead again.
+func (s *Store) Lead(to Target, home Outbox, answered []*Batch) (_ []*Batch, more bool) {
+	return s.actor(to).lead(home, answered)
+}
+
 // Busy reports whether an actor's mailbox is full.
 func (s *Store) Busy(to Target) bool { return s.actor(to).mailbox.full() }
 

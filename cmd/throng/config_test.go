@@ -105,6 +105,8 @@ func TestEachSettingIsChecked(t *testing.T) {
 		{"--sync", ""},
 		{"--shards", "-1"},
 		{"--shards", "1000000"},
+		{"--loops", "-1"},
+		{"--loops", "65"},
 		{"--memory", "0"},
 		{"--memory", "x"},
 		{"--max-request", "-1"},

@@ -120,7 +120,7 @@ func goTest(root, overlay, pkg, tests string) ([]byte, error) {
 	cmd.Dir = root
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "THRONG_") })
 	if overlay != "" {
-		cmd.Env = append(cmd.Env, strings.TrimSpace(fmt.Sprintf("GOFLAGS=%s -overlay=%s", os.Getenv("GOFLAGS"), overlay)))
+		cmd.Env = append(cmd.Env, "THRONG_TEST_PATIENCE=10s", strings.TrimSpace(fmt.Sprintf("GOFLAGS=%s -overlay=%s", os.Getenv("GOFLAGS"), overlay)))
 	}
 	return cmd.CombinedOutput()
 }

@@ -24,7 +24,7 @@ var table = []sabotage{
 	// What is durable.
 	{
 		"answer before the sync", "An answer is published only after its commit is synced.",
-		"shards/actor.go", "\t\ta.commit(w)\n\t\ta.publish(drain[:n])\n", "\t\ta.publish(drain[:n])\n\t\ta.commit(w)\n",
+		"shards/actor.go", "\t\ta.commit(w)\n\t\ta.publish(drain[:n])\n", "\t\ta.publish(drain[:n])\n\t\ta.post.send()\n\t\ta.commit(w)\n",
 		shardsTests, "TestAFailedCommitIsFatal",
 	},
 	{
@@ -54,13 +54,33 @@ var table = []sabotage{
 	},
 	{
 		"a reply is shared with another form", "A reply is remembered for just the read that it answers.",
-		"shards/readers.go", "pageID{op.Chat, op.from, op.to, op.Kind}", "pageID{op.Chat, op.from, op.to, GetChat}",
+		"shards/pages.go", "pageID{op.Chat, op.from, op.to, op.Kind}", "pageID{op.Chat, op.from, op.to, GetChat}",
 		shardsTests, "TestAReplyThatIsAskedForAgainIsShared",
 	},
 	{
 		"a reply is shared with a longer window", "A reply is remembered for just the read that it answers.",
-		"shards/readers.go", "pageID{op.Chat, op.from, op.to, op.Kind}", "pageID{op.Chat, 0, op.to, op.Kind}",
+		"shards/pages.go", "pageID{op.Chat, op.from, op.to, op.Kind}", "pageID{op.Chat, 0, op.to, op.Kind}",
 		shardsTests, "TestAReplyThatIsAskedForAgainIsShared",
+	},
+	{
+		"a remembered reply for nothing", "A remembered reply is charged to each who gets it.",
+		"shards/readers.go", "body != nil && b.Budget.Take(len(body)) {\n\t\t\top.Answer", "body != nil {\n\t\t\top.Answer",
+		shardsTests, "TestASharedReplyIsCharged",
+	},
+	{
+		"two writers at once", "Who leads and the actor take turns.",
+		"shards/actor.go", "\ta.turn.Lock()\n\tdefer a.turn.Unlock()\n", "",
+		shardsTests, "TestALeaderWaitsForItsTurn",
+	},
+	{
+		"the rest of a drain comes last", "What a commit leaves comes before all that came since.",
+		"shards/mailbox.go", "slices.Insert(m.queue, 0, rest...)", "slices.Insert(m.queue, len(m.queue), rest...)",
+		shardsTests, "TestMailboxTakesTheRestOfADrainBack",
+	},
+	{
+		"a leader is not told of the rest", "A leader goes on with what one commit leaves.",
+		"shards/actor.go", "\treturn answered, more\n", "\treturn answered, more && len(answered) == 0\n",
+		shardsTests, "TestALeaderIsToldOfTheRest",
 	},
 	{
 		"a remembered reply is not its own", "A remembered reply never changes.",

@@ -27,6 +27,7 @@ type Command struct {
 	Listen            string `default:"127.0.0.1:7114" placeholder:"HOST:PORT" help:"Address to listen on; port 0 takes any."`
 	Data              string `default:"./throng-data" placeholder:"DIR" help:"Data directory; made where there is none."`
 	Shards            Count  `default:"0" help:"Shards, 1 to 16, fixed when the data directory is made. 0: as it was made, or one for two cores, at least one."`
+	Loops             Count  `default:"0" help:"Event loops, at most 64. 0: one per core, but one where there is one shard and at most two cores. One loop over one shard makes the commits itself: faster there, but nobody is served while the disk stalls; otherwise loops never wait for the disk."`
 	Memory            Size   `default:"1GiB" help:"Memory for caches, memtables and journals."`
 	Sync              string `default:"always" placeholder:"always|off" help:"Sync to disk before a write is acknowledged. off loses acknowledged writes in a crash: for measuring only."`
 	DebugListen       string `placeholder:"HOST:PORT" help:"Loopback address on which Go's profiles are served over HTTP, under /debug/pprof/; port 0 takes any. Default: nowhere."`
@@ -243,6 +244,7 @@ func (c *Command) engineConfig(log *slog.Logger, claim *engine.Claim, connection
 		IdleTimeout:   c.IdleTimeout.D,
 		DrainTimeout:  c.DrainTimeout.D,
 		DiskFloor:     uint64(c.DiskFloor.N),
+		Loops:         int(c.Loops.N),
 		Logger:        log,
 	}
 }
@@ -320,6 +322,9 @@ func (c *Command) bounds() []bound {
 	}
 	if c.Shards.N != 0 {
 		list = append(list, count("shards", c.Shards, shards.MinShards, shards.MaxShards))
+	}
+	if c.Loops.N != 0 {
+		list = append(list, count("loops", c.Loops, 1, engine.MaxLoops))
 	}
 	for _, d := range []struct {
 		flag string

@@ -3,16 +3,18 @@ package bench_test
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"throng/bench"
 	"throng/bench/internal/noop"
+	"throng/bench/internal/realserver"
 	"throng/bench/target/throng"
 )
 
 func TestMain(m *testing.M) {
 	noop.Respond()
-	os.Exit(m.Run())
+	os.Exit(realserver.Main(m))
 }
 
 // BenchmarkGenerator measures what the whole generator can do, choices, texts, ledger and histograms included: it sends to
@@ -28,11 +30,36 @@ func BenchmarkGenerator(b *testing.B) {
 	}
 }
 
-func generate(b *testing.B, pipeline int, ledger bool) {
+// BenchmarkFloor compares the server with one that does next to nothing: one thread that reads, appends to a file, syncs
+// and answers. What that makes is the floor that the kernel and the disk lay under a send, and what the server adds is
+// its own. Compare the neighbours of one run:
+//
+//	go test ./bench -run '^$' -bench Floor -benchtime 400000x
+func BenchmarkFloor(b *testing.B) {
+	for _, pipeline := range []int{1, 16, 64} {
+		for _, sync := range []string{"always", "off"} {
+			name := fmt.Sprintf("pipeline=%d/sync=%s/", pipeline, sync)
+			b.Run(name+"bare", func(b *testing.B) {
+				log := ""
+				if sync == "always" {
+					log = filepath.Join(b.TempDir(), "log")
+				}
+				generateFor(b, noop.StartBare(b, log), pipeline, false)
+			})
+			b.Run(name+"throng", func(b *testing.B) {
+				generateFor(b, realserver.Start(b, "--sync", sync).Addr(), pipeline, false)
+			})
+		}
+	}
+}
+
+func generate(b *testing.B, pipeline int, ledger bool) { generateFor(b, noop.Start(b), pipeline, ledger) }
+
+func generateFor(b *testing.B, addr string, pipeline int, ledger bool) {
 	config := small(bench.WorkSend)
 	config.Connections, config.Pipeline, config.Requests, config.Verify = 50, pipeline, int64(b.N), ledger
 	config.Chats, config.Users, config.Members, config.SizeMin, config.SizeMax = 1000, 1000, 10, 64, 64
-	target, err := throng.New(noop.Start(b))
+	target, err := throng.New(addr)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -44,6 +71,7 @@ func generate(b *testing.B, pipeline int, ledger bool) {
 	if err != nil || r.Total.OK != config.Requests {
 		b.Fatalf("error %v, %d of %d succeeded", err, r.Total.OK, config.Requests)
 	}
+	b.ReportMetric(float64(r.Total.OK)/r.Elapsed, "requests/s")
 	b.ReportMetric(float64(r.Total.OK)/r.Load.CPU, "requests/cpu-s")
 	b.ReportMetric(r.Load.CPU*1e9/float64(r.Total.OK), "cpu-ns/request")
 }

@@ -1,9 +1,11 @@
 // Package shards owns every chat and every account, in memory and on disk.
 //
-// Each chat belongs to one shard, each shard is one goroutine (an actor) over
-// one Pebble database, and only that goroutine writes its chats: order inside a
-// chat needs no lock. The accounts (ids, tokens, names) belong to one more actor
-// of the same kind, so that "id and token are unique" is a lookup and a write.
+// Each chat belongs to one shard, each shard is one writer (an actor) over one
+// Pebble database, and only that writes its chats: order inside a chat needs no
+// lock. The accounts (ids, tokens, names) belong to one more actor of the same
+// kind, so that "id and token are unique" is a lookup and a write. The writer is a
+// goroutine of the actor's own or, for as long as it leads, a caller: each makes its
+// commit while it has the actor's turn.
 //
 // A caller hands operations over in a [Batch] and gets the same batch back,
 // answered, in the [Outbox] that the batch names:
@@ -12,8 +14,12 @@
 //	          (bounded)  writes ─→ commit, synced, once ─→ publish ─→ Outbox
 //	                                                 └→ readers ─→ Outbox
 //
+// Leave and Lead are Submit for a caller that has nothing better to do than the commit
+// itself, which then wakes nobody and is woken by nobody.
+//
 // A chat's newest messages are asked for by all who follow it. Messages do not change,
-// so the readers of a shard build such a reply once and remember it (pages.go).
+// so the readers of a shard build such a reply once and remember it, and from then on the
+// writer answers it by itself (pages.go).
 //
 // While a commit is in flight, requests pile up in the mailbox; the next drain
 // takes them all. That is the group commit: it needs no timer.

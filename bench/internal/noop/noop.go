@@ -30,6 +30,10 @@ const (
 // Respond makes this process a responder, where Start has started it, and then
 // does not return.
 func Respond() {
+	if os.Getenv(bareVariable) != "" {
+		go endWithParent()
+		panic(respondBare(os.Getenv(logVariable)))
+	}
 	if os.Getenv(variable) == "" {
 		return
 	}
@@ -39,6 +43,10 @@ func Respond() {
 	}
 	_, _ = fmt.Fprintln(os.Stdout, listener.Addr())
 	go accept(listener)
+	endWithParent()
+}
+
+func endWithParent() {
 	_, _ = bufio.NewReader(os.Stdin).ReadByte() // ends with who started us
 	os.Exit(0)                                  //nolint:forbidigo // a process of its own, which no test runs in
 }
@@ -100,8 +108,20 @@ var send = fmt.Appendf(nil, `{"service_code":%d,`, codec.Send)
 // Start starts a responder and returns its address. It ends with the benchmark.
 func Start(tb testing.TB) (addr string) {
 	tb.Helper()
+	return start(tb, variable+"=1")
+}
+
+// StartBare starts a bare responder, which appends what it gets to the file log and syncs
+// that before it answers; "": neither.
+func StartBare(tb testing.TB, log string) (addr string) {
+	tb.Helper()
+	return start(tb, bareVariable+"=1", logVariable+"="+log)
+}
+
+func start(tb testing.TB, env ...string) (addr string) {
+	tb.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), variable+"=1")
+	cmd.Env = append(os.Environ(), env...)
 	cmd.Stderr = os.Stderr
 	lifeline, err := cmd.StdinPipe()
 	if err != nil {

@@ -53,7 +53,9 @@ func BenchmarkFloor(b *testing.B) {
 	}
 }
 
-func generate(b *testing.B, pipeline int, ledger bool) { generateFor(b, noop.Start(b), pipeline, ledger) }
+func generate(b *testing.B, pipeline int, ledger bool) {
+	generateFor(b, noop.Start(b), pipeline, ledger)
+}
 
 func generateFor(b *testing.B, addr string, pipeline int, ledger bool) {
 	config := small(bench.WorkSend)

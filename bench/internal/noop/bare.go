@@ -90,10 +90,10 @@ func (b *bare) open() (addr string, err error) {
 	if b.listen, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err != nil {
 		return "", err
 	}
-	if err = unix.Bind(b.listen, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+	if err := unix.Bind(b.listen, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
 		return "", err
 	}
-	if err = unix.Listen(b.listen, unix.SOMAXCONN); err != nil {
+	if err := unix.Listen(b.listen, unix.SOMAXCONN); err != nil {
 		return "", err
 	}
 	at, err := unix.Getsockname(b.listen)

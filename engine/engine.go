@@ -27,7 +27,7 @@
 // So no thread is woken for a send, neither for the commit nor for the answer. That is
 // half of the processor time where few are in flight, and lets the other core do the
 // rest: filing, and clients. In turn the loop waits for the disk: while that stalls nobody
-// is served, be it a ping or a refusal, and neither timers nor the drain's timeout go off.
+// is served, be it a ping or a refusal, and the timers of connections stand still.
 // Reads that are not remembered, and the accounts, have their own goroutines as ever.
 //
 // # A request

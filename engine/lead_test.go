@@ -2,6 +2,7 @@ package engine
 
 import (
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs" //nolint:depguard // shards.Config.FS is one
 
@@ -62,6 +63,37 @@ func TestALeadingLoopServesWhatCameMeanwhile(t *testing.T) {
 	if err := await(t, ended, "the end of Run"); err != nil {
 		t.Error(err)
 	}
+}
+
+// Time in which the loop waited for the disk is not the peers' who sent in time.
+func TestAStallMakesNobodyLate(t *testing.T) {
+	t.Parallel()
+	const patient = 2 * time.Second
+	disk := newSlowDisk()
+	s := start(t, disk.use, leading, func(c *Config, _ *shards.Config) {
+		c.PartialFrame, c.IdleTimeout = patient, patient
+	})
+	a, b := dial(t, s.addr), dial(t, s.addr)
+	p := a.newcomer(t)
+	chat := a.newChat(t, p)
+	whole := frames(p.logsIn())
+	hung := disk.hang(t, shardActor(0))
+	if _, err := b.conn.Write(whole[:len(whole)/2]); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the first half is read", func() (half bool) {
+		s.withConn(t, b, func(c *conn) { half = c.partial > 0 })
+		return half
+	})
+	a.send(t, p.says(chat, "1"))
+	await(t, hung.begun, "the sync")
+	if _, err := b.conn.Write(whole[len(whole)/2:]); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(patient + patient/2)
+	hung.release()
+	a.expect(t, sent(1))
+	b.expect(t, success)
 }
 
 // A loop that leads makes one commit at a time, and goes on with what that left.

@@ -35,6 +35,7 @@ type loop struct {
 
 	leading bool            // lead is about to run
 	led     []*shards.Batch // memory of what lead gets
+	stalled time.Duration   // so long have commits that took stall or more kept the loop from its connections
 }
 
 // user is who a token belongs to; it never changes.
@@ -45,6 +46,10 @@ type user struct {
 
 const (
 	userBytes = 120 // what a cached user costs beside its name, map included
+
+	// A commit of the loop's own that takes so long is a stall: what peers send meanwhile
+	// is not looked at, and must not be found late.
+	stall = 100 * time.Millisecond
 
 	maxFreeBytes = 8 << 20   // of the batches that a loop keeps for reuse
 	maxKeptBytes = 256 << 10 // of one of them, and of the loop's out; more is let go
@@ -70,8 +75,8 @@ func (l *loop) execute(f func()) bool {
 	})) == nil
 }
 
-// now is the time since the server's start: of timers.
-func (l *loop) now() time.Duration { return time.Since(l.server.start) }
+// now is the time since the server's start, of timers: stalls do not count.
+func (l *loop) now() time.Duration { return time.Since(l.server.start) - l.stalled }
 
 func (l *loop) readClock() { l.clock = l.server.config.Now().UnixMilli() }
 
@@ -131,7 +136,11 @@ func (l *loop) leadSoon() {
 // lead makes a commit of what was left at the one shard, and delivers the answers.
 func (l *loop) lead() {
 	l.leading = false
+	begun := l.now()
 	batches, more := l.server.store.Lead(0, l.outbox, l.led[:0])
+	if took := l.now() - begun; took >= stall {
+		l.stalled += took
+	}
 	l.deliver(batches)
 	l.led = batches
 	if more {

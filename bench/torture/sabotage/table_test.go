@@ -652,6 +652,11 @@ var table = []sabotage{
 
 	// The life of a server.
 	{
+		"a stall makes peers late", "Time in which a loop waits for the disk is not the peers'.",
+		"engine/loop.go", "\t\tl.stalled += took\n", "\t\tl.stalled += 0 * took\n",
+		engineTests, "TestAStallMakesNobodyLate",
+	},
+	{
 		"a drain drops answers", "A drain finishes what was taken.",
 		"engine/engine.go", "Add(s.config.DrainTimeout)", "Add(-s.config.DrainTimeout)",
 		engineTests, "TestDrainFinishesWhatWasAccepted",

@@ -84,8 +84,11 @@ func TestKeep(t *testing.T) {
 // A pair whose id belongs to another chat gets the next one, again from either
 // side, and where all are taken the answer is an error.
 func TestPairWhoseIDIsTaken(t *testing.T) {
-	t.Parallel()
-	s := start(t)
+	inBothModes(t, takenPairs)
+}
+
+func takenPairs(t *testing.T, mode option) {
+	s := start(t, mode)
 	c := dial(t, s.addr)
 	for _, taken := range []int{0, 1, 2, maxCreateTries} {
 		a, b := c.newcomer(t), c.newcomer(t)

@@ -12,8 +12,9 @@
 // shard's mailbox, one for each read and shard; and the same batches, answered,
 // in the loop's outbox, one wake for each drain.
 //
-// A loop never waits for a shard: a full mailbox is a 429. A shard does wait for
-// a loop whose outbox is full; since the loop never waits in turn, it empties it.
+// A loop never waits for a shard, but for the one that leads, below: a full mailbox is a
+// 429. A shard does wait for a loop whose outbox is full; since the loop does not wait for
+// it in turn, it empties it.
 //
 // # The loop that leads
 //
@@ -27,8 +28,10 @@
 // So no thread is woken for a send, neither for the commit nor for the answer. That is
 // half of the processor time where few are in flight, and lets the other core do the
 // rest: filing, and clients. In turn the loop waits for the disk: while that stalls nobody
-// is served, be it a ping or a refusal, and the timers of connections stand still.
-// Reads that are not remembered, and the accounts, have their own goroutines as ever.
+// is served, be it a ping or a refusal, and the timers of connections stand still. The same
+// goes for what it looks up of chats that are not in memory; once that is so much that it is
+// left for another commit, the shard's own goroutine does it, as it does all while it is at
+// it. Reads that are not remembered, and the accounts, have their own goroutines as ever.
 //
 // # A request
 //
@@ -93,6 +96,9 @@ const (
 	retryAfter = 100 // milliseconds, told with a 429
 
 	maxLeadCores = 2 // nothing was measured on more
+
+	readBytes     = 64 << 10 // gnet's own default
+	leadReadBytes = 512 << 10
 )
 
 // Config says how a Server serves. The zero value of a field means its default,
@@ -110,7 +116,7 @@ type Config struct {
 	FirstFrame    time.Duration // from opening to the first whole frame
 	PartialFrame  time.Duration // from a frame's first byte to its last
 	IdleTimeout   time.Duration // without a byte from the peer and with nothing owed
-	DrainTimeout  time.Duration // that Run may take to finish what is in flight
+	DrainTimeout  time.Duration // that Run may take to finish what is in flight, stalls of a loop that leads apart
 	DiskFloor     uint64        // bytes free on the data's disk, below which writes are refused
 	Loops         int           // event loops, up to MaxLoops; default one per core, or the one that leads: see above
 	Logger        *slog.Logger
@@ -203,6 +209,15 @@ func New(config Config, store *shards.Store) (*Server, error) {
 	return s, nil
 }
 
+// readBuffer is how much a loop takes of a connection at once. What it leaves in the socket
+// of a peer that sends much misses the commit of a loop that leads.
+func (s *Server) readBuffer() int {
+	if s.leads {
+		return leadReadBytes
+	}
+	return readBytes
+}
+
 // defaultLoops is one that leads where that was found to be better than one for each core
 // (../docs/performance.md).
 func defaultLoops(cores, shards int) int {
@@ -247,6 +262,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}()
 	err := gnet.Run(&handler{Server: s, addr: addr}, "tcp://"+addr,
 		gnet.WithNumEventLoop(s.config.Loops),
+		gnet.WithReadBufferCap(s.readBuffer()),
 		// Each loop accepts for itself, and a flood beyond the cap of connections
 		// is closed one by one; without it the flood runs into EMFILE, which ends
 		// the engine.
@@ -340,7 +356,12 @@ func (s *Server) loopOf(el gnet.EventLoop) *loop {
 // tick is called by a goroutine of its own, every interval that it returns.
 func (s *Server) tick() time.Duration {
 	for _, l := range s.allLoops() {
-		l.execute(l.sweep)
+		if !l.sweeping.Swap(true) { // or they would pile up while the loop waits for the disk
+			l.execute(func() {
+				l.sweeping.Store(false)
+				l.sweep()
+			})
+		}
 	}
 	shortest := min(s.config.FirstFrame, s.config.PartialFrame)
 	if s.config.IdleTimeout > 0 {

@@ -54,6 +54,20 @@ type option func(*Config, *shards.Config)
 // leading has the one loop lead the commits of the one shard.
 func leading(c *Config, s *shards.Config) { c.Loops, s.Shards = 1, 1 }
 
+// inBothModes runs a test of a server whose shards write for themselves, and of one whose
+// loop leads.
+func inBothModes(t *testing.T, test func(t *testing.T, mode option)) {
+	t.Parallel()
+	t.Run("shards of their own", func(t *testing.T) {
+		t.Parallel()
+		test(t, func(*Config, *shards.Config) {})
+	})
+	t.Run("a loop that leads", func(t *testing.T) {
+		t.Parallel()
+		test(t, leading)
+	})
+}
+
 func oneLoop(c *Config, _ *shards.Config) { c.Loops = 1 }
 
 // onDisk puts the server's data on a real disk.

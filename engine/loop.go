@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -33,9 +34,10 @@ type loop struct {
 	touched []*conn         // by the drain of the outbox
 	out     []byte          // replies of the connection in hand
 
-	leading bool            // lead is about to run
-	led     []*shards.Batch // memory of what lead gets
-	stalled time.Duration   // so long have commits that took stall or more kept the loop from its connections
+	leading  bool            // lead is about to run
+	sweeping atomic.Bool     // sweep is about to run; set by the ticker
+	led      []*shards.Batch // memory of what lead gets
+	stalled  time.Duration   // so long have commits that took stall or more kept the loop from its connections
 }
 
 // user is who a token belongs to; it never changes.
@@ -122,30 +124,22 @@ func (l *loop) submit(to shards.Target, b *shards.Batch) bool {
 	if !store.Leave(to, b) {
 		return false
 	}
-	l.leadSoon()
-	return true
-}
-
-// leadSoon has lead run once gnet has gone through what is ready.
-func (l *loop) leadSoon() {
 	if !l.leading {
-		l.leading = l.execute(l.lead)
+		l.leading = l.execute(l.lead) // once gnet has gone through what is ready
 	}
+	return true
 }
 
 // lead makes a commit of what was left at the one shard, and delivers the answers.
 func (l *loop) lead() {
 	l.leading = false
 	begun := l.now()
-	batches, more := l.server.store.Lead(0, l.outbox, l.led[:0])
+	batches := l.server.store.Lead(0, l.outbox, l.led[:0])
 	if took := l.now() - begun; took >= stall {
 		l.stalled += took
 	}
 	l.deliver(batches)
 	l.led = batches
-	if more {
-		l.leadSoon()
-	}
 }
 
 // deliver takes the answers in batches to their connections, writes once to each of them

@@ -18,13 +18,10 @@ import (
 // ways, the replies come in the order of the requests, and a read shows what was
 // sent before it on its connection. Several connections talk at once.
 func TestRepliesComeInTheOrderOfRequests(t *testing.T) {
-	t.Parallel()
-	t.Run("shards of their own", func(t *testing.T) { repliesInOrder(t, func(*Config, *shards.Config) {}) })
-	t.Run("a loop that leads", func(t *testing.T) { repliesInOrder(t, leading) })
+	inBothModes(t, repliesInOrder)
 }
 
 func repliesInOrder(t *testing.T, mode option) {
-	t.Parallel()
 	now := time.UnixMilli(1_700_000_000_000)
 	s := start(t, mode, func(c *Config, _ *shards.Config) { c.Now, c.BadRequests = func() time.Time { return now }, 1000 })
 	setup := dial(t, s.addr)

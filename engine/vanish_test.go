@@ -80,13 +80,10 @@ func TestBatchesOfAClosedConnection(t *testing.T) {
 // Whatever connections do to end, at whatever moment, in the end the server
 // counts none of them, owes nothing, and serves the next.
 func TestConnectionsThatComeAndGo(t *testing.T) {
-	t.Parallel()
-	t.Run("shards of their own", func(t *testing.T) { comeAndGo(t, func(*Config, *shards.Config) {}) })
-	t.Run("a loop that leads", func(t *testing.T) { comeAndGo(t, leading) })
+	inBothModes(t, comeAndGo)
 }
 
 func comeAndGo(t *testing.T, mode option) {
-	t.Parallel()
 	rounds := 300
 	if testing.Short() {
 		rounds = 100

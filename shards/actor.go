@@ -87,32 +87,33 @@ func (a *actor) run() {
 	}
 }
 
-// lead is a round on the caller's goroutine.
-func (a *actor) lead(home Outbox, answered []*Batch) (_ []*Batch, more bool) {
-	a.turn.Lock()
-	defer a.turn.Unlock()
-	more = a.round()
+// lead is a round on the caller's goroutine. What that leaves is the actor's own to do, and
+// so is all where the actor is at it: it looks into the mailbox before it sleeps.
+func (a *actor) lead(home Outbox, answered []*Batch) []*Batch {
+	if !a.turn.TryLock() {
+		return answered
+	}
+	a.round()
 	answered = a.post.take(home, answered)
 	a.post.send()
-	return answered, more
+	a.turn.Unlock() // not deferred: who has met a failed disk keeps the turn
+	a.mailbox.wake()
+	return answered
 }
 
 // round carries out what waits, as much as should go into one commit, and leaves it
-// answered in post. It reports whether more waits.
-func (a *actor) round() (more bool) {
-	drain := a.mailbox.take(a.drain[:0])
-	n := len(drain)
-	if n > 0 {
+// answered in post.
+func (a *actor) round() {
+	drain := a.mailbox.peek(a.drain[:0])
+	if len(drain) > 0 {
 		w := a.db.begin()
-		n = a.apply(drain, w)
+		n := a.apply(drain, w)
 		a.commit(w)
 		a.publish(drain[:n])
 		a.state.trim()
 	}
-	more = a.mailbox.giveBack(drain[n:])
 	clear(drain)
 	a.drain = drain
-	return more
 }
 
 // apply applies the first batches of the drain, as many as should go into one
@@ -186,16 +187,11 @@ func (a *actor) commit(w *writes) {
 // publish puts the answered batches into post and hands those with reads on. The
 // mailbox gets its room back first: a client that reacts to an answer finds it.
 func (a *actor) publish(batches []*Batch) {
-	requests, bytes := 0, 0
-	for _, b := range batches {
-		requests += len(b.Ops)
-		bytes += b.Bytes
-	}
-	a.mailbox.release(requests, bytes)
+	a.mailbox.done(len(batches))
 	for _, b := range batches {
 		a.contribute(b)
 		if b.reads > 0 {
-			a.readers.recall(b)
+			a.recall(b)
 		}
 		if b.reads > 0 && a.readers.queue.put(b) {
 			continue // it is the readers' now
@@ -204,6 +200,29 @@ func (a *actor) publish(batches []*Batch) {
 			turnAway(b)
 		}
 		a.post.add(b)
+	}
+}
+
+// recall answers the reads of b whose replies are remembered, which is no work for a
+// reader. The others are left unanswered, and so are all behind one that panics.
+func (a *actor) recall(b *Batch) {
+	var op *Op
+	defer func() {
+		if cause := recover(); cause != nil {
+			op.Answer = Answer{Status: Crashed}
+			b.reads--
+			a.log.error("a read panicked", "kind", op.Kind, "cause", cause, "stack", string(debug.Stack()))
+		}
+	}()
+	for i := range b.Ops {
+		op = &b.Ops[i]
+		if op.Answer.Status != Unanswered || op.Kind == FindChats || b.Budget.Spent() {
+			continue
+		}
+		if body := a.readers.pages.look(pageOf(op)); body != nil && b.Budget.Take(len(body)) {
+			op.Answer = Answer{Status: OK, Body: body}
+			b.reads--
+		}
 	}
 }
 
@@ -280,7 +299,7 @@ func (p *post) send() {
 }
 
 // rationed logs errors, at most one a second: what a client can bring about
-// again and again must not fill the log. It belongs to one goroutine.
+// again and again must not fill the log. It is not safe for concurrent use.
 type rationed struct {
 	log   *slog.Logger
 	last  time.Time

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -31,22 +30,22 @@ func TestALeaderGetsItsAnswers(t *testing.T) {
 		}
 	}
 	kept := &Batch{}
-	answered, more := s.Lead(to, c.home, []*Batch{kept})
-	if more || !slices.Equal(answered, []*Batch{kept, batches[0], batches[2]}) {
-		t.Errorf("%d batches came back, more: %v", len(answered), more)
+	answered := s.Lead(to, c.home, []*Batch{kept})
+	if !slices.Equal(answered, []*Batch{kept, batches[0], batches[2]}) {
+		t.Errorf("%d batches came back", len(answered))
 	}
 	if len(c.home) > 0 || len(other) != 1 || await(other, "answer") != batches[1] {
 		t.Errorf("%d batches are in the leader's outbox, and not one in the other's", len(c.home))
 	}
 	expectStatuses(t, slices.Concat(list...), OK, OK, NoChat, OK)
 	expectNumbered(t, c.history(t, 7, alice))
-	if answered, more = s.Lead(to, c.home, nil); more || len(answered) > 0 {
-		t.Errorf("where nothing is left %d batches come, more: %v", len(answered), more)
+	if answered = s.Lead(to, c.home, nil); len(answered) > 0 {
+		t.Errorf("where nothing is left %d batches come", len(answered))
 	}
 }
 
-// Who leads waits for the actor, which is at it.
-func TestALeaderWaitsForItsTurn(t *testing.T) {
+// Who leads where the actor is at it does not wait for it, and does nothing; the actor does.
+func TestALeaderLeavesItToTheActor(t *testing.T) {
 	t.Parallel()
 	s := openFor(t, vfs.NewMem())
 	c := newClient(s)
@@ -55,18 +54,10 @@ func TestALeaderWaitsForItsTurn(t *testing.T) {
 	release := c.hold(to)
 	defer release()
 	s.Leave(to, c.batch([]Op{sendOp(7, alice, "1", "")}))
-	led := make(chan struct{})
-	go func() {
-		answered, _ := s.Lead(to, c.home, nil)
-		c.home.Put(answered) // none, where the actor was first
-		close(led)
-	}()
-	time.Sleep(50 * time.Millisecond) // what it could do too early, it does now
-	if waiting := s.actor(to).mailbox.giveBack(nil); !waiting {
+	if answered := s.Lead(to, c.home, nil); len(answered) > 0 || len(s.actor(to).mailbox.peek(nil)) != 1 {
 		t.Fatal("two are at it")
 	}
 	release()
-	await(led, "end of Lead")
 	c.wait(1)
 	expectNumbered(t, c.history(t, 7, alice))
 }
@@ -100,11 +91,7 @@ func TestLeadersAndActorsTakeTurns(t *testing.T) {
 					s.Submit(to, c.batch(ops))
 				} else {
 					s.Leave(to, c.batch(ops))
-					for more := true; more; {
-						var answered []*Batch
-						answered, more = s.Lead(to, c.home, nil)
-						c.home.Put(answered)
-					}
+					c.home.Put(s.Lead(to, c.home, nil))
 				}
 				c.wait(1)
 				note(ops[0].Answer.Index)
@@ -119,35 +106,61 @@ func TestLeadersAndActorsTakeTurns(t *testing.T) {
 	}
 }
 
-// A leader makes one commit, and is told of the rest, whose order stays.
-func TestALeaderIsToldOfTheRest(t *testing.T) {
+// A leader makes one commit; the rest, and what comes then, is the actor's, in its order.
+func TestALeaderLeavesTheRest(t *testing.T) {
 	t.Parallel()
 	fs := vfs.NewMem()
 	s := open(t, fs, withShards(1))
 	c := newClient(s)
-	var cold, first []Op
+	var cold, again []Op
 	for chat := range int64(maxDrainMisses + 1) {
 		c.group(chat+1, alice)
 		cold = append(cold, sendOp(chat+1, alice, "1", ""))
-		first = append(first, sendOp(chat+1, alice, "2", ""))
+		again = append(again, sendOp(chat+1, alice, "2", ""))
 	}
 	closeStore(t, s)
 	s = openFor(t, fs, withShards(1)) // with nothing in memory
 	c = newClient(s)
-	last := []Op{sendOp(1, alice, "3", "")}
-	for _, ops := range [][]Op{cold, first} {
-		s.Leave(0, c.batch(ops))
+	s.Leave(0, c.batch(cold))
+	s.Leave(0, c.batch(again))
+	if answered := s.Lead(0, c.home, nil); len(answered) != 1 || &answered[0].Ops[0] != &cold[0] {
+		t.Fatalf("%d batches came back, not the first", len(answered))
 	}
-	for i, want := range []bool{true, false} {
-		answered, more := s.Lead(0, c.home, nil)
-		if more != want || len(answered) != i+1 {
-			t.Fatalf("round %d: %d batches, more: %v", i, len(answered), more)
-		}
-		if i == 0 {
-			s.Leave(0, c.batch(last)) // it comes behind the rest
-		}
+	c.wait(1) // from the actor
+	s.Leave(0, c.batch([]Op{sendOp(1, alice, "3", "")}))
+	if n := len(s.Lead(0, c.home, nil)); n == 0 {
+		c.wait(1)
 	}
 	expectNumbered(t, c.history(t, 1, alice))
+}
+
+// Reads of a peer that is over its budget are refused until it has taken half of it,
+// remembered or not.
+func TestARememberedReplyIsRefusedAsAnyOther(t *testing.T) {
+	t.Parallel()
+	s := openFor(t, vfs.NewMem())
+	c := newClient(s)
+	c.group(7, alice)
+	reads := c.differentReads(7, alice, 1)
+	var size int
+	for range 3 {
+		size = len(c.one(reads[0]).Answer.Body)
+	}
+	b := c.batch([]Op{reads[0], reads[0], reads[0]})
+	b.Budget = NewBudget(2*size + (size+1)/2)
+	s.Submit(s.ShardOf(7), b)
+	c.wait(1)
+	expectStatuses(t, b.Ops, OK, OK, Busy)
+	for _, step := range []struct {
+		taken int
+		want  Status
+	}{{(size + 1) / 2, Busy}, {size, OK}} { // after the first one would fit, but more than half is used
+		b.Budget.Refund(step.taken)
+		b.Ops = slices.Clone(reads)
+		s.Submit(s.ShardOf(7), b)
+		c.wait(1)
+		expectStatuses(t, b.Ops, step.want)
+	}
 }
 
 // What was left and nobody came to lead is carried out when the store is closed.

@@ -1,7 +1,6 @@
 package shards
 
 import (
-	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -15,7 +14,7 @@ const (
 
 // mailbox is a bounded queue of batches with many senders. What it bounds is
 // the requests that are not carried out yet: a batch's room is given back by
-// release, not by take.
+// done, or by release where it was taken out one by one.
 type mailbox struct {
 	maxRequests int
 	maxBytes    int64
@@ -74,8 +73,9 @@ func (m *mailbox) await() bool {
 	return m.wait()
 }
 
-// take appends all that waits to drain, up to the bounds of a drain.
-func (m *mailbox) take(drain []*Batch) []*Batch {
+// peek appends all that waits to drain, up to the bounds of a drain. It stays where it is
+// until done; between the two nobody else may peek.
+func (m *mailbox) peek(drain []*Batch) []*Batch {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	n, requests, bytes := 0, 0, 0
@@ -84,18 +84,28 @@ func (m *mailbox) take(drain []*Batch) []*Batch {
 		bytes += m.queue[n].Bytes
 		n++
 	}
-	drain = append(drain, m.queue[:n]...)
-	m.drop(n)
-	return drain
+	return append(drain, m.queue[:n]...)
 }
 
-// giveBack takes what is left of a drain before all that has come since, and keeps
-// its room. It reports whether anything waits.
-func (m *mailbox) giveBack(rest []*Batch) (waiting bool) {
+// done takes off the first n batches, which are carried out, and gives their room back.
+func (m *mailbox) done(n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.queue = slices.Insert(m.queue, 0, rest...)
-	return len(m.queue) > 0
+	for _, b := range m.queue[:n] {
+		m.requests -= len(b.Ops)
+		m.bytes -= int64(b.Bytes)
+	}
+	m.drop(n)
+	m.weigh()
+}
+
+// wake wakes who waits, if there is anything.
+func (m *mailbox) wake() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.queue) > 0 {
+		m.arrived.Signal()
+	}
 }
 
 // takeOne awaits one batch and takes it.
@@ -145,7 +155,7 @@ func (m *mailbox) release(requests, bytes int) {
 	m.weigh()
 }
 
-// close lets take run empty; put refuses from now on.
+// close lets who waits carry out what is left; put refuses from now on.
 func (m *mailbox) close() {
 	m.mu.Lock()
 	defer m.mu.Unlock()

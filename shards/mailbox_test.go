@@ -35,19 +35,27 @@ func TestMailboxIsBounded(t *testing.T) {
 	step("into the byte given back", m.put(requests(1, 1)), true, true)
 }
 
-// What a drain takes still counts until it is answered.
-func TestMailboxKeepsTheRoomOfWhatWasTaken(t *testing.T) {
-	m := newMailbox(2, 100)
-	m.put(requests(2, 2))
-	if drain := m.take(nil); len(drain) != 1 {
-		t.Fatalf("took %d batches", len(drain))
+// What a drain peeks at still counts, and stays, until it is done.
+func TestMailboxKeepsTheRoomOfADrain(t *testing.T) {
+	m := newMailbox(4, 100)
+	list := []*Batch{requests(1, 1), requests(2, 2), requests(1, 1)}
+	for _, b := range list[:2] {
+		m.put(b)
 	}
-	if !m.full() || m.put(requests(1, 1)) {
-		t.Error("there is room before anything was answered")
+	drain := m.peek(nil)
+	if !slices.Equal(drain, list[:2]) {
+		t.Fatalf("%d batches are shown", len(drain))
 	}
-	m.release(2, 2)
-	if m.full() || !m.put(requests(2, 2)) {
-		t.Error("there is no room though all was answered")
+	if !m.put(list[2]) || !m.full() || m.put(requests(1, 1)) {
+		t.Error("there is room before anything was carried out")
+	}
+	m.done(1)
+	if rest := m.peek(nil); m.full() || !slices.Equal(rest, list[1:]) {
+		t.Errorf("then %d batches wait, full: %v", len(rest), m.full())
+	}
+	m.done(2)
+	if len(m.peek(nil)) > 0 || !m.put(requests(4, 100)) {
+		t.Error("there is no room though all was carried out")
 	}
 }
 
@@ -74,8 +82,8 @@ func TestMailboxLetsAnOversizedBatchInWhenEmpty(t *testing.T) {
 	}
 }
 
-// take returns all that waits, in its order, but not more than a drain may have.
-func TestMailboxTakesADrain(t *testing.T) {
+// peek shows all that waits, in its order, but not more than a drain may have.
+func TestMailboxShowsADrain(t *testing.T) {
 	m := newMailbox(1<<30, 1<<40)
 	put := func(n, requestsEach, bytesEach int) (list []*Batch) {
 		for range n {
@@ -98,48 +106,29 @@ func TestMailboxTakesADrain(t *testing.T) {
 	} {
 		list := put(want.n, want.requests, want.bytes)
 		for len(list) > 0 {
-			drain := m.take(nil)
+			drain := m.peek(nil)
 			if expected := min(want.cut, len(list)); len(drain) != expected {
-				t.Fatalf("%s: took %d of %d batches, want %d", want.what, len(drain), len(list), expected)
+				t.Fatalf("%s: %d of %d batches are shown, want %d", want.what, len(drain), len(list), expected)
 			}
 			for i, b := range drain {
 				if b != list[i] {
 					t.Fatalf("%s: batch %d is out of order", want.what, i)
 				}
 			}
+			m.done(len(drain))
 			list = list[len(drain):]
 		}
 	}
 }
 
-// take appends to what it is given: the caller's memory is used again.
-func TestMailboxTakeAppends(t *testing.T) {
+// peek appends to what it is given: the caller's memory is used again.
+func TestMailboxPeekAppends(t *testing.T) {
 	m := newMailbox(10, 10)
 	first, second := requests(1, 1), requests(1, 1)
 	m.put(second)
-	drain := m.take([]*Batch{first})
+	drain := m.peek([]*Batch{first})
 	if len(drain) != 2 || drain[0] != first || drain[1] != second {
-		t.Errorf("took %v", drain)
-	}
-}
-
-// What is left of a drain comes before all that has come since, and its room stays taken.
-func TestMailboxTakesTheRestOfADrainBack(t *testing.T) {
-	m := newMailbox(4, 10)
-	list := []*Batch{requests(1, 1), requests(1, 1), requests(1, 1), requests(1, 1)}
-	for _, b := range list[:3] {
-		m.put(b)
-	}
-	drain := m.take(nil)
-	m.put(list[3])
-	if !m.giveBack(drain[1:]) || !m.full() {
-		t.Errorf("waiting: %v, full: %v", len(m.queue) > 0, m.full())
-	}
-	if rest := m.take(nil); !slices.Equal(rest, list[1:]) {
-		t.Errorf("then %v comes, not %v", rest, list[1:])
-	}
-	if m.giveBack(nil) {
-		t.Error("an empty mailbox says that something waits")
+		t.Errorf("it shows %v", drain)
 	}
 }
 
@@ -156,8 +145,21 @@ func TestMailboxWakesForWhatIsPutOnly(t *testing.T) {
 			t.Error("leave woke who waits")
 		}
 		m.put(requests(1, 1))
-		if synctest.Wait(); !woken || len(m.take(nil)) != 2 {
+		if synctest.Wait(); !woken || len(m.peek(nil)) != 2 {
 			t.Error("put did not wake who waits, or not both are there")
+		}
+		m.done(2)
+		woken = false
+		go func() { woken = m.await() }()
+		synctest.Wait()
+		m.wake()
+		if synctest.Wait(); woken {
+			t.Error("wake woke who waits, for nothing")
+		}
+		m.leave(requests(1, 1))
+		m.wake()
+		if synctest.Wait(); !woken {
+			t.Error("wake did not wake who waits")
 		}
 	})
 }
@@ -170,10 +172,11 @@ func TestMailboxCloses(t *testing.T) {
 	if m.put(requests(1, 1)) {
 		t.Error("a closed mailbox took a batch")
 	}
-	if ok, drain := m.await(), m.take(nil); !ok || len(drain) != 1 {
+	if ok, drain := m.await(), m.peek(nil); !ok || len(drain) != 1 {
 		t.Errorf("what waited is gone: %d batches, %v", len(drain), ok)
 	}
-	if ok, drain := m.await(), m.take(nil); ok || len(drain) != 0 {
+	m.done(1)
+	if ok, drain := m.await(), m.peek(nil); ok || len(drain) != 0 {
 		t.Errorf("a closed and empty mailbox gave %d batches, %v", len(drain), ok)
 	}
 	if _, ok := m.takeOne(); ok {

@@ -12,7 +12,7 @@ import (
 // same for ever and nothing in here is ever out of date.
 //
 // A window is remembered when it is asked for a second time: what is read once costs
-// no more than a look. The readers of a shard share one; it is safe for concurrent use.
+// no more than a look. The readers and the writer of a shard share one; it is safe for concurrent use.
 type pages struct {
 	mu      sync.Mutex
 	replies *Recent[pageID, []byte]

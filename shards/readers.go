@@ -53,23 +53,6 @@ func (r *readers) start() {
 	}
 }
 
-// recall answers the reads of b whose replies are remembered, which is no work for a
-// reader. The others are left unanswered, and if it panics the reads that are left: where
-// a reader panics too, it tells.
-func (r *readers) recall(b *Batch) {
-	defer func() { _ = recover() }()
-	for i := range b.Ops {
-		op := &b.Ops[i]
-		if op.Answer.Status != Unanswered || op.Kind == FindChats || b.Budget.Spent() {
-			continue
-		}
-		if body := r.pages.look(pageOf(op)); body != nil && b.Budget.Take(len(body)) {
-			op.Answer = Answer{Status: OK, Body: body}
-			b.reads--
-		}
-	}
-}
-
 func (r *readers) close() {
 	r.queue.close()
 	r.running.Wait()

@@ -368,11 +368,11 @@ func (s *Store) Leave(to Target, b *Batch) bool { return s.actor(to).mailbox.lea
 // Lead carries out what waits for an actor, as much as goes into one commit, on the
 // caller's goroutine in place of the actor's own: nobody has to be woken, neither for
 // the commit nor for its answers, which is most of what a send costs where few are in
-// flight. The caller waits for the disk meanwhile, and for the outboxes of others that
-// have batches here. The answered batches of home are appended to answered and do not
-// go through it, but for reads, which the readers send there. More reports that more
-// waits: the caller must lead again.
-func (s *Store) Lead(to Target, home Outbox, answered []*Batch) (_ []*Batch, more bool) {
+// flight. What one commit leaves, the actor's goroutine does, and it does all where it is
+// at work already: then Lead returns at once. Else the caller waits for the disk, and for
+// the outboxes of others that have batches here. The answered batches of home are
+// appended to answered and do not go through it, but for reads, which the readers send there.
+func (s *Store) Lead(to Target, home Outbox, answered []*Batch) []*Batch {
 	return s.actor(to).lead(home, answered)
 }
 

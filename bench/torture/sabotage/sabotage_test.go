@@ -119,8 +119,9 @@ func goTest(root, overlay, pkg, tests string) ([]byte, error) {
 	cmd := exec.Command("go", args...)
 	cmd.Dir = root
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "THRONG_") })
+	cmd.Env = append(cmd.Env, "THRONG_TEST_PATIENCE=10s")
 	if overlay != "" {
-		cmd.Env = append(cmd.Env, "THRONG_TEST_PATIENCE=10s", strings.TrimSpace(fmt.Sprintf("GOFLAGS=%s -overlay=%s", os.Getenv("GOFLAGS"), overlay)))
+		cmd.Env = append(cmd.Env, strings.TrimSpace(fmt.Sprintf("GOFLAGS=%s -overlay=%s", os.Getenv("GOFLAGS"), overlay)))
 	}
 	return cmd.CombinedOutput()
 }

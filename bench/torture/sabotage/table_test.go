@@ -64,23 +64,23 @@ var table = []sabotage{
 	},
 	{
 		"a remembered reply for nothing", "A remembered reply is charged to each who gets it.",
-		"shards/readers.go", "body != nil && b.Budget.Take(len(body)) {\n\t\t\top.Answer", "body != nil {\n\t\t\top.Answer",
+		"shards/actor.go", "body != nil && b.Budget.Take(len(body)) {\n\t\t\top.Answer", "body != nil {\n\t\t\top.Answer",
 		shardsTests, "TestASharedReplyIsCharged",
 	},
 	{
-		"two writers at once", "Who leads and the actor take turns.",
-		"shards/actor.go", "\ta.turn.Lock()\n\tdefer a.turn.Unlock()\n", "",
-		shardsTests, "TestALeaderWaitsForItsTurn",
+		"two writers at once", "One at a time writes a shard: who leads, or the actor.",
+		"shards/actor.go", "\tif !a.turn.TryLock() {\n\t\treturn answered\n\t}\n", "\tif !a.turn.TryLock() {\n\t\ta.round()\n\t\treturn answered\n\t}\n",
+		shardsTests, "TestALeaderLeavesItToTheActor",
 	},
 	{
-		"the rest of a drain comes last", "What a commit leaves comes before all that came since.",
-		"shards/mailbox.go", "slices.Insert(m.queue, 0, rest...)", "slices.Insert(m.queue, len(m.queue), rest...)",
-		shardsTests, "TestMailboxTakesTheRestOfADrainBack",
+		"what a leader leaves is forgotten", "What a leader leaves is the actor's to do.",
+		"shards/mailbox.go", "\tif len(m.queue) > 0 {\n\t\tm.arrived.Signal()\n\t}\n", "",
+		shardsTests, "TestMailboxWakesForWhatIsPutOnly",
 	},
 	{
-		"a leader is not told of the rest", "A leader goes on with what one commit leaves.",
-		"shards/actor.go", "\treturn answered, more\n", "\treturn answered, more && len(answered) == 0\n",
-		shardsTests, "TestALeaderIsToldOfTheRest",
+		"remembered replies for who takes none", "A peer over its budget is refused until it has taken half.",
+		"shards/actor.go", "|| op.Kind == FindChats || b.Budget.Spent() {", "|| op.Kind == FindChats {",
+		shardsTests, "TestARememberedReplyIsRefusedAsAnyOther",
 	},
 	{
 		"a remembered reply is not its own", "A remembered reply never changes.",
@@ -651,6 +651,11 @@ var table = []sabotage{
 	},
 
 	// The life of a server.
+	{
+		"a loop forgets what comes while it delivers", "A loop that leads leads again for what its answers bring.",
+		"engine/loop.go", "\tl.leading = false\n\tbegun := l.now()\n", "\tdefer func() { l.leading = false }()\n\tbegun := l.now()\n",
+		engineTests, "TestPairWhoseIDIsTaken",
+	},
 	{
 		"a stall makes peers late", "Time in which a loop waits for the disk is not the peers'.",
 		"engine/loop.go", "\t\tl.stalled += took\n", "\t\tl.stalled += 0 * took\n",

@@ -54,8 +54,8 @@ func (m marked) after(other marked) bool {
 	return m.commits > other.commits || m.commits == other.commits && m.extent.after(other.extent)
 }
 
-// mark is the mark file of one open database. synced belongs to the goroutine
-// that commits; the file is written by a goroutine of the mark's own.
+// mark is the mark file of one open database. synced belongs to who commits, one at a
+// time; the file is written by a goroutine of the mark's own.
 type mark struct {
 	file      vfs.File
 	fatal     func(error)

@@ -1,7 +1,6 @@
 package noop
 
 import (
-	"encoding/binary"
 	"fmt"
 	"os"
 	"runtime"
@@ -150,15 +149,8 @@ func (b *bare) read(c *bareConn) bool {
 		return false
 	}
 	c.held += n
-	rest := c.in[:c.held]
-	for len(rest) >= headerBytes {
-		size := headerBytes + int(binary.BigEndian.Uint32(rest))
-		if size > len(rest) {
-			break
-		}
-		c.index++
-		c.out, rest = answer(c.out, rest[headerBytes:size], c.index), rest[size:]
-	}
+	var rest []byte
+	c.out, rest = answerAll(c.out, c.in[:c.held], &c.index)
 	if len(c.out) > 0 {
 		b.dirty = append(b.dirty, c)
 		b.logged = append(b.logged, c.in[:c.held-len(rest)]...)

@@ -71,21 +71,27 @@ func serve(conn net.Conn) {
 			return
 		}
 		held += n
-		rest := in[:held]
-		out = out[:0]
-		for len(rest) >= headerBytes {
-			size := headerBytes + int(binary.BigEndian.Uint32(rest))
-			if size > len(rest) {
-				break
-			}
-			index++
-			out, rest = answer(out, rest[headerBytes:size], index), rest[size:]
-		}
+		var rest []byte
+		out, rest = answerAll(out[:0], in[:held], &index)
 		held = copy(in, rest)
 		if _, err := conn.Write(out); err != nil {
 			return
 		}
 	}
+}
+
+// answerAll appends the answers to the whole frames of in, counted on in index, and
+// returns what is left of in.
+func answerAll(out, in []byte, index *int64) (answers, rest []byte) {
+	for len(in) >= headerBytes {
+		size := headerBytes + int(binary.BigEndian.Uint32(in))
+		if size > len(in) {
+			break
+		}
+		*index++
+		out, in = answer(out, in[headerBytes:size], *index), in[size:]
+	}
+	return out, in
 }
 
 func answer(out, body []byte, index int64) []byte {

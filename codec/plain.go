@@ -4,7 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/bits"
-	"unicode/utf8"
+
+	"github.com/bytedance/sonic/utf8"
 )
 
 // The plain way to read a reply: it takes what reply.go writes, byte by byte, and
@@ -101,22 +102,37 @@ func cutMessage(rest []byte, m *Shown) []byte {
 
 // cutInteger takes a number that is 0 or above.
 func cutInteger(rest []byte) (n int64, left []byte) {
-	size := 0
-	for size+8 <= len(rest) && size <= maxPlainDigits {
-		value, digits := leadingDigits(binary.LittleEndian.Uint64(rest[size:]))
-		n = n*powers[digits] + value
-		if size += digits; digits < 8 {
-			break
+	var size int
+	if len(rest) >= 24 {
+		n, size = leadingInteger(rest)
+	} else { // near the end of rest
+		for size < len(rest) && rest[size]-'0' < 10 && size <= maxPlainDigits {
+			n = n*10 + int64(rest[size]-'0')
+			size++
 		}
-	}
-	for size < len(rest) && rest[size]-'0' < 10 && size <= maxPlainDigits { // near the end of rest
-		n = n*10 + int64(rest[size]-'0')
-		size++
 	}
 	if size == 0 || size > maxPlainDigits || size > 1 && rest[0] == '0' || n < 0 { // 19 digits are below 2^64
 		return 0, nil
 	}
 	return n, rest[size:]
+}
+
+// leadingInteger is what the digits at the beginning of 24 bytes write, and how many they
+// are. More than maxPlainDigits are too many: what they write is not told. No word
+// waits for how many digits the one before it has.
+func leadingInteger(rest []byte) (n int64, digits int) {
+	_ = rest[23]
+	first, second := binary.LittleEndian.Uint64(rest), binary.LittleEndian.Uint64(rest[8:])
+	if n, digits = leadingDigits(first); digits < 8 {
+		return n, digits
+	}
+	value, more := leadingDigits(second)
+	n = n*powers[more] + value
+	if more < 8 {
+		return n, 8 + more
+	}
+	value, more = leadingDigits(binary.LittleEndian.Uint64(rest[16:]))
+	return n*powers[more] + value, 16 + more
 }
 
 // cutText takes a Text and the quote behind it.
@@ -168,7 +184,7 @@ func textBytes(s []byte) int {
 		n, seen := unescapedBytes(s[i:])
 		i, wide = i+n, wide|seen
 		switch {
-		case i < len(s) && s[i] == '"' && (wide&highs == 0 || utf8.Valid(s[:i])):
+		case i < len(s) && s[i] == '"' && (wide&highs == 0 || utf8.Validate(s[:i])):
 			return i
 		case i < len(s) && s[i] == '\\':
 			n := canonicalEscapeBytes(s[i:])

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"pgregory.net/rapid"
 )
@@ -99,6 +100,39 @@ func TestCanonicalRefusesWhatIsNoString(t *testing.T) {
 	for _, quoted := range []string{`"`, `"\"`, `"\x"`, `"\u12"`, `"a`, `5`, `"a"b`, "\"\x01\"", "\"\\\x01\""} {
 		if text, size, err := canonical([]byte(quoted)); err == nil {
 			t.Errorf("canonical(%s) = %q, %d", quoted, text, size)
+		}
+	}
+}
+
+// A text is valid UTF-8 or none, wherever in it, and however near the end of the body, the
+// bytes stand that tell: all sequences of up to three bytes, and those of four at
+// their limits.
+func TestTextsAreValidUTF8(t *testing.T) {
+	edges := []byte{0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xec, 0xed, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff}
+	var sequences [][]byte
+	for a := 0x80; a < 0x100; a++ {
+		sequences = append(sequences, []byte{byte(a)})
+		for b := range 0x100 {
+			sequences = append(sequences, []byte{byte(a), byte(b)})
+			for _, c := range edges {
+				sequences = append(sequences, []byte{byte(a), byte(b), c})
+				if a >= 0xf0 {
+					for _, d := range edges {
+						sequences = append(sequences, []byte{byte(a), byte(b), c, d})
+					}
+				}
+			}
+		}
+	}
+	for i, sequence := range sequences {
+		if strings.ContainsAny(string(sequence), "\"\\") || strings.ContainsFunc(string(sequence), func(r rune) bool { return r < ' ' }) {
+			continue
+		}
+		before, behind := i%70, i/70%70 // vectors of any size are met in any place
+		text := strings.Repeat("x", before) + string(sequence) + strings.Repeat("y", behind)
+		n := textBytes([]byte(text + `"`))
+		if want := utf8.ValidString(text); want != (n == len(text)) || !want && n != -1 {
+			t.Fatalf("%x behind %d bytes and before %d: %d bytes of text; valid: %v", sequence, before, behind, n, want)
 		}
 	}
 }

@@ -645,6 +645,11 @@ var table = []sabotage{
 		codecTests, "TestDecodeRefusesABodyWithAnyByteSpoilt",
 	},
 	{
+		"plain text that is no UTF-8", "A text that is not UTF-8 is refused.",
+		"codec/plain.go", "(wide&highs == 0 || utf8.Validate(s[:i])):", "(wide&highs == 0 || len(s) > 0):",
+		codecTests, "TestTextsAreValidUTF8",
+	},
+	{
 		"writes to a full disk", "Writes are refused below the floor of free space.",
 		"engine/conn.go", "case writes && s.diskFull.Load():", "case writes && s.diskFull.Load() && s.draining.Load():",
 		engineTests, "TestDiskFloor",

@@ -105,10 +105,10 @@ func TestCanonicalRefusesWhatIsNoString(t *testing.T) {
 }
 
 // A text is valid UTF-8 or none, wherever in it, and however near the end of the body, the
-// bytes stand that tell: all sequences of up to three bytes, and those of four at
-// their limits.
+// bytes stand that tell: all sequences of one and two bytes, and those of three and four
+// whose further bytes are at the limits. With control characters it is none anyway.
 func TestTextsAreValidUTF8(t *testing.T) {
-	edges := []byte{0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xec, 0xed, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff}
+	edges := []byte{0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xec, 0xed, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff}
 	var sequences [][]byte
 	for a := 0x80; a < 0x100; a++ {
 		sequences = append(sequences, []byte{byte(a)})
